@@ -1,0 +1,110 @@
+# Checkpointing with Keras, by example. `make` alone lists the targets.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+KERAS_BACKEND ?= tensorflow
+TF_CPP_MIN_LOG_LEVEL ?= 2
+export KERAS_BACKEND TF_CPP_MIN_LOG_LEVEL
+
+# The environment: an existing one is used as it is, unless PYTHON asks for another version.
+PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
+SUPPORTED := 3.11 3.12 3.13
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+LOCK := $(if $(filter tensorflow,$(KERAS_BACKEND)),requirements.txt,requirements-beyond.txt)
+ENVIRONMENT := .venv/installed-$(VERSION)-$(LOCK)
+BEYOND_ENVIRONMENT := .venv/installed-$(VERSION)-requirements-beyond.txt
+
+SCRIPTS := $(basename $(sort $(wildcard [0-9][0-9]_*.py)))
+RESULTS := $(SCRIPTS:%=out/%/result.json)
+NUMBERS := $(foreach script,$(SCRIPTS),$(firstword $(subst _, ,$(script))))
+
+# A result that another backend or another Python left behind counts as missing.
+PRESENT := $(wildcard $(RESULTS))
+STALE := $(if $(PRESENT),$(sort $(shell \
+	grep -L '"backend": "$(KERAS_BACKEND)"' $(PRESENT); grep -L '"python": "$(VERSION)\.' $(PRESENT))))
+
+.PHONY: help all test bench sweep figures lock clean distclean check-data stale $(NUMBERS)
+
+help:
+	@echo "make all        make the environment, run scripts 01 to 05, show their results"
+	@echo "make 04         run one script (and what it reads from others)"
+	@echo "make test       make all, then prove the results"
+	@echo "make bench      time 01, 02 and 04 against the same experiments under Keras 2"
+	@echo "make sweep      run the scripts for 20 seeds, derive tests/expected.json (an hour)"
+	@echo "make figures    renew README's tables and figure from the results of make all"
+	@echo "make lock       resolve the two lock files again from pyproject.toml"
+	@echo "make clean      remove out/; make distclean removes the environment too"
+	@echo
+	@echo "KERAS_BACKEND=jax make all    the same on JAX instead of TensorFlow"
+	@echo "PYTHON=python3.12 make all    with another Python ($(SUPPORTED))"
+
+all: $(RESULTS)
+	@.venv/bin/python tests/results_table.py
+
+$(NUMBERS): %: $(ENVIRONMENT)
+	@.venv/bin/python tests/results_table.py $@
+$(foreach script,$(SCRIPTS),$(eval $(firstword $(subst _, ,$(script))): out/$(script)/result.json))
+
+test: all
+	.venv/bin/python -m ruff check .
+	.venv/bin/python -m ruff format --check .
+	.venv/bin/python -m pytest tests
+
+out/%/result.json: %.py $(LOCK) | $(ENVIRONMENT) check-data
+	.venv/bin/python $<
+
+PIMA := 01_checkpoint_improvements 02_checkpoint_best_only 03_load_checkpoint
+MNIST := 04_mnist_every_epoch 05_mnist_best_only
+$(PIMA:%=out/%/result.json): data/pima-indians-diabetes.csv
+$(MNIST:%=out/%/result.json): data/mnist.npz
+out/03_load_checkpoint/result.json: out/02_checkpoint_best_only/result.json
+
+ifneq ($(STALE),)
+$(STALE): stale
+endif
+
+check-data: $(ENVIRONMENT)
+	@.venv/bin/python tests/verify_data.py
+
+data/%:
+	@echo "$@ is missing. Restore it: git checkout -- $@" >&2; exit 1
+
+.venv/installed-$(VERSION)-%: %
+	@case "$(KERAS_BACKEND)" in tensorflow|jax) ;; *) \
+		echo "KERAS_BACKEND=$(KERAS_BACKEND) is not supported: use tensorflow or jax" >&2; exit 1;; esac
+	@case " $(SUPPORTED) " in *" $(VERSION) "*) ;; *) \
+		echo "$(PYTHON) is Python $(or $(VERSION),(not found)): use one of $(SUPPORTED), as in PYTHON=python3.12 make all" >&2; \
+		exit 1;; esac
+	@ls .venv/installed-$(VERSION)-* >/dev/null 2>&1 || rm -rf .venv
+	@if command -v uv >/dev/null; then \
+		test -d .venv || uv venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv; \
+		uv pip install --quiet --compile-bytecode --require-hashes --python .venv/bin/python -r $<; \
+	else \
+		test -d .venv || $(PYTHON) -m venv .venv; \
+		.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; \
+	fi
+	@touch $@
+
+bench: $(BEYOND_ENVIRONMENT) check-data
+	.venv/bin/python beyond/benchmarks/against_keras_2.py
+
+sweep: $(BEYOND_ENVIRONMENT) check-data
+	KERAS_BACKEND=tensorflow .venv/bin/python tests/sweep.py run
+	KERAS_BACKEND=jax .venv/bin/python tests/sweep.py run
+	.venv/bin/python tests/sweep.py expect
+
+figures: all
+	.venv/bin/python tests/results_table.py --write-readme
+
+lock: $(BEYOND_ENVIRONMENT)
+	UV="$$(.venv/bin/python -c 'import uv; print(uv.find_uv_bin())')" && \
+	LOCK="$$UV pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes --no-header" && \
+	$$LOCK --extra test -o requirements.txt pyproject.toml && \
+	$$LOCK --extra test --extra beyond -c requirements.txt -o requirements-beyond.txt pyproject.toml
+
+clean:
+	rm -rf out
+
+distclean: clean
+	rm -rf .venv

@@ -1,0 +1,62 @@
+"""What several tests need: the scripts, cut into cells, and the results that `make all` left."""
+
+import ast
+import json
+import os
+import pathlib
+import re
+
+import jupytext
+import pytest
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+SCRIPTS = sorted(path.stem for path in REPOSITORY.glob("[0-9][0-9]_*.py"))
+BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
+
+
+def code_under_headings(script: str) -> dict[str, str]:
+    """Heading -> the code of all cells under it, in the order of the script."""
+    notebook = jupytext.read(REPOSITORY / f"{script}.py")
+    sections: dict[str, str] = {}
+    heading = ""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            found = re.search(r"^#+ (.*)$", cell.source, flags=re.MULTILINE)
+            heading = found[1] if found else heading
+            sections.setdefault(heading, "")
+        else:
+            sections[heading] += cell.source + "\n"
+    return sections
+
+
+def docstring(script: str) -> str:
+    """The first cell's text."""
+    return ast.get_docstring(ast.parse((REPOSITORY / f"{script}.py").read_text()))
+
+
+@pytest.fixture(scope="session")
+def results() -> dict[str, dict]:
+    """Script -> content of its result.json."""
+    return {
+        script: json.loads((REPOSITORY / "out" / script / "result.json").read_text())
+        for script in SCRIPTS
+    }
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory, results):
+    """Run code cells of a script as they stand, without its training: namespace by script."""
+    namespaces: dict[str, dict] = {}
+
+    def run(script: str) -> dict:
+        if script not in namespaces:
+            namespace = namespaces[script] = {}
+            for heading, code in code_under_headings(script).items():
+                if heading.startswith(("Settings", "Load the data", "Build the model")):
+                    exec(compile(code, f"{script}: {heading}", "exec"), namespace)  # noqa: S102
+        return namespaces[script]
+
+    here = pathlib.Path.cwd()
+    os.chdir(REPOSITORY)
+    yield run
+    os.chdir(here)

@@ -1,0 +1,163 @@
+"""Print what the scripts left in out/ as one table.
+
+    python tests/results_table.py                  all scripts
+    python tests/results_table.py 04               one of them
+    python tests/results_table.py --write-readme   also renew README's tables and figure
+
+--write-readme keeps this backend's rows in docs/results.json, with machine, versions and commit,
+and writes README's tables from the rows of all backends recorded there.
+"""
+
+import json
+import os
+import pathlib
+import platform
+import re
+import shutil
+import subprocess
+import sys
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+RECORDED = REPOSITORY / "docs" / "results.json"
+README = REPOSITORY / "README.md"
+README_FIGURES = ("04_mnist_every_epoch",)
+NAMES = {"tensorflow": "TensorFlow", "jax": "JAX"}
+
+
+def read_results() -> dict[str, dict]:
+    """Script -> content of its result.json, in the scripts' order."""
+    return {
+        path.parent.name: json.loads(path.read_text())
+        for path in sorted(REPOSITORY.glob("out/[0-9][0-9]_*/result.json"))
+    }
+
+
+def files_text(result: dict) -> str:
+    """How many files the script leaves, and what a single one is called."""
+    count = len(result["files"])
+    size = f", {result['megabytes']:.0f} MB" if "megabytes" in result else ""
+    return (result["files"][0] if count == 1 else f"{count} files") + size
+
+
+def print_table(results: dict[str, dict]) -> None:
+    header = ["script", "files written", "quantity", "documented", "reproduced", "seconds"]
+    rows = [
+        [
+            script,
+            files_text(result),
+            result["quantity"],
+            f"{result['documented']:.4f}",
+            f"{result['reproduced']:.4f}",
+            f"{result['seconds']:.1f}",
+        ]
+        for script, result in results.items()
+    ]
+    widths = [max(map(len, column)) for column in zip(header, *rows)]
+    print()
+    for row in [header, ["-" * width for width in widths], *rows]:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+    versions = {
+        f"{r['backend']} {r['backend_version']}, Keras {r['keras']}, Python {r['python']}"
+        for r in results.values()
+    }
+    print("\n" + "; ".join(sorted(versions)))
+    print("Seconds count from the first line after the imports. Figures: out/*/learning_curve.png")
+
+
+def processor() -> str:
+    """The processor's name as the system reports it."""
+    cpuinfo = pathlib.Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        found = re.search(r"^model name\s*: (.*)$", cpuinfo.read_text(), flags=re.MULTILINE)
+        return found[1] if found else platform.machine()
+    return platform.processor() or platform.machine()
+
+
+def record(results: dict[str, dict]) -> dict:
+    """Add this backend's rows to docs/results.json and return all that is recorded there."""
+    first = next(iter(results.values()))
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    recorded = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
+    recorded[first["backend"]] = {
+        "machine": f"{processor()}, {os.cpu_count()} cores, {platform.system()}",
+        "versions": f"{NAMES[first['backend']]} {first['backend_version']}, "
+        f"Keras {first['keras']}, Python {first['python']}",
+        "commit": commit,
+        "rows": {
+            script: {
+                "files": files_text(result),
+                "quantity": result["quantity"],
+                "documented": result["documented"],
+                "reproduced": round(result["reproduced"], 5),
+                "best_epoch": result["best_epoch"],
+                "seconds": result["seconds"],
+            }
+            for script, result in results.items()
+        },
+    }
+    RECORDED.write_text(json.dumps(recorded, indent=1) + "\n")
+    return recorded
+
+
+def first_sentence(script: str) -> str:
+    """The title in the script's first cell, without the number."""
+    return re.search(
+        r"^# \d\d · (.*)$", (REPOSITORY / f"{script}.py").read_text(), flags=re.MULTILINE
+    )[1]
+
+
+def readme_tables(recorded: dict) -> str:
+    """README's results table and the line that says where its numbers come from, as Markdown."""
+    backends = [backend for backend in NAMES if backend in recorded]
+    names = [NAMES[backend] for backend in backends]
+    header = ["script", "leaves", "quantity", "documented"]
+    header += [f"reproduced, {name}" for name in names] + [f"seconds, {name}" for name in names]
+    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    for script, row in recorded[backends[0]]["rows"].items():
+        rows = [recorded[backend]["rows"][script] for backend in backends]
+        cells = [f"[{script[:2]} {first_sentence(script)}]({script}.py)"]
+        cells += [" / ".join(dict.fromkeys(each["files"] for each in rows)), row["quantity"]]
+        cells += [f"{row['documented']:.4f}"] + [f"{each['reproduced']:.4f}" for each in rows]
+        cells += [f"{each['seconds']:.0f}" for each in rows]
+        lines.append("| " + " | ".join(cells) + " |")
+    lines.append("")
+    for backend in backends:
+        run = recorded[backend]
+        lines.append(f"- {run['versions']}; {run['machine']}; commit {run['commit']}")
+    return "\n".join(lines)
+
+
+def replace_between_markers(text: str, name: str, content: str) -> str:
+    """Put content between README's markers of that name."""
+    pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+    replaced, count = re.subn(
+        pattern, lambda found: f"{found[1]}{content}\n{found[2]}", text, flags=re.DOTALL
+    )
+    if count != 1:
+        sys.exit(f"README.md: expected one pair of markers {name}, found {count}")
+    return replaced
+
+
+def write_readme(recorded: dict) -> None:
+    for script in README_FIGURES:
+        figure = REPOSITORY / "docs" / "figures" / f"{script}.png"
+        figure.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / "out" / script / "learning_curve.png", figure)
+    README.write_text(
+        replace_between_markers(README.read_text(), "results", readme_tables(recorded))
+    )
+
+
+if __name__ == "__main__":
+    results = read_results()
+    if sys.argv[1:] == ["--write-readme"]:
+        write_readme(record(results))
+    elif sys.argv[1:]:
+        results = {script: result for script, result in results.items() if script[:2] in sys.argv}
+    print_table(results)

@@ -1,0 +1,136 @@
+"""Run the scripts for many seeds and derive tests/expected.json from what came out.
+
+    python tests/sweep.py run        add this backend's runs to docs/sweep.csv
+    python tests/sweep.py expect     derive tests/expected.json from docs/sweep.csv
+
+A run is the script itself, at full length, with nothing changed but the line `SEED = 7`, in an
+empty folder of its own. 01 trains what 02 trains, and 05 what 04 trains (a test holds them to it),
+so 02, 03 and 04 are run and speak for all five.
+"""
+
+import concurrent.futures
+import csv
+import datetime
+import json
+import os
+import pathlib
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+SWEEP = REPOSITORY / "docs" / "sweep.csv"
+EXPECTED = REPOSITORY / "tests" / "expected.json"
+SEEDS = range(1, 21)
+SCRIPTS = ("02_checkpoint_best_only.py", "03_load_checkpoint.py", "04_mnist_every_epoch.py")
+SPEAKS_FOR = {
+    "01_checkpoint_improvements": "02_checkpoint_best_only",
+    "05_mnist_best_only": "04_mnist_every_epoch",
+}
+FIELDS = ["script", "seed", "quantity", "value", "backend", "python", "keras", "machine", "date"]
+
+
+def measured(result: dict) -> dict[str, float]:
+    """The numbers of one result.json that depend on the seed, by the names that tests use."""
+    values = {"reproduced": result["reproduced"], "best_epoch": result["best_epoch"]}
+    if "saved_epochs" in result:
+        accuracy = result["val_accuracy"]
+        values["improvements"] = sum(
+            now > max(accuracy[:epoch], default=0) for epoch, now in enumerate(accuracy)
+        )
+    if "further_val_accuracy" in result:
+        values["best_further_val_accuracy"] = max(result["further_val_accuracy"])
+    for name in ("test_accuracy", "test_loss", "training_loss"):
+        for which, value in result.get(name, {}).items():
+            values[f"{name}_{which}"] = value
+    return values
+
+
+def run_seed(seed: int) -> list[dict]:
+    """Run the scripts once with this seed and return their numbers as rows of the CSV."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        (pathlib.Path(folder) / "data").symlink_to(REPOSITORY / "data")
+        for script in SCRIPTS:
+            text, changed = re.subn(
+                r"^SEED = 7$",
+                f"SEED = {seed}",
+                (REPOSITORY / script).read_text(),
+                flags=re.MULTILINE,
+            )
+            if changed != 1:
+                sys.exit(f"{script}: expected one line 'SEED = 7', found {changed}")
+            (pathlib.Path(folder) / script).write_text(text)
+            run = subprocess.run(
+                [sys.executable, script], check=False, cwd=folder, capture_output=True, text=True
+            )
+            if run.returncode:
+                sys.exit(f"{script} with seed {seed} failed:\n{run.stdout}\n{run.stderr}")
+            stem = script.removesuffix(".py")
+            result = json.loads((pathlib.Path(folder) / "out" / stem / "result.json").read_text())
+            rows += [
+                {
+                    "script": stem,
+                    "seed": seed,
+                    "quantity": quantity,
+                    "value": round(value, 6),
+                    "backend": f"{result['backend']} {result['backend_version']}",
+                    "python": result["python"],
+                    "keras": result["keras"],
+                    "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+                    "date": datetime.date.today().isoformat(),
+                }
+                for quantity, value in measured(result).items()
+            ]
+        shutil.rmtree(pathlib.Path(folder) / "out")
+    print(f"seed {seed} done", flush=True)
+    return rows
+
+
+def run_all() -> None:
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    rows = []
+    if SWEEP.exists():
+        with SWEEP.open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if not row["backend"].startswith(backend)]
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        for seed_rows in pool.map(run_seed, SEEDS):
+            rows += seed_rows
+    rows.sort(key=lambda row: (row["backend"], row["script"], int(row["seed"])))
+    SWEEP.parent.mkdir(exist_ok=True)
+    with SWEEP.open("w", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def expectations() -> dict:
+    """Low and high for each number: all that the sweep saw, and half a spread more at each end."""
+    values: dict[str, dict[str, list[float]]] = {}
+    with SWEEP.open(newline="") as file:
+        for row in csv.DictReader(file):
+            quantities = values.setdefault(row["script"], {})
+            quantities.setdefault(row["quantity"], []).append(float(row["value"]))
+    for script, like in SPEAKS_FOR.items():
+        values[script] = values[like]
+    expected = {}
+    for script in sorted(values):
+        expected[script] = {}
+        for quantity, seen in values[script].items():
+            margin = statistics.stdev(seen)
+            low, high = min(seen) - margin, max(seen) + margin
+            expected[script][quantity] = [round(max(low, 0), 4), round(high, 4)]
+    return expected
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["run"]:
+        run_all()
+    elif sys.argv[1:] == ["expect"]:
+        EXPECTED.write_text(json.dumps(expectations(), indent=1) + "\n")
+    else:
+        sys.exit(__doc__)

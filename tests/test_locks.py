@@ -1,0 +1,61 @@
+"""The lock files agree with pyproject.toml, with each other, and with what is installed."""
+
+import importlib.metadata
+import re
+import tomllib
+
+import pytest
+from conftest import REPOSITORY
+from packaging.requirements import Requirement
+
+LOCKS = ["requirements.txt", "requirements-beyond.txt"]
+
+
+def pins(lock: str) -> dict[str, set[str]]:
+    """Name -> the versions that the lock pins; several where they depend on the Python."""
+    found: dict[str, set[str]] = {}
+    for name, version in re.findall(
+        r"^([a-z0-9-]+)==(\S+)", (REPOSITORY / lock).read_text(), re.MULTILINE
+    ):
+        found.setdefault(name, set()).add(version)
+    return found
+
+
+def declared(*extras: str) -> list[Requirement]:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    lines = list(project["dependencies"])
+    for extra in extras:
+        lines += project["optional-dependencies"][extra]
+    return [Requirement(line) for line in lines]
+
+
+@pytest.mark.parametrize(("lock", "extras"), [(LOCKS[0], ["test"]), (LOCKS[1], ["test", "beyond"])])
+def test_each_lock_holds_what_is_declared(lock, extras):
+    for requirement in declared(*extras):
+        versions = pins(lock)[requirement.name.lower()]
+        assert all(requirement.specifier.contains(version) for version in versions)
+
+
+def test_the_larger_lock_contains_the_smaller():
+    larger = pins(LOCKS[1])
+    assert all(larger[name] == versions for name, versions in pins(LOCKS[0]).items())
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_pin_has_hashes_and_no_host_is_named(lock):
+    text = (REPOSITORY / lock).read_text()
+    blocks = re.split(r"^(?=[a-z0-9-]+==)", text, flags=re.MULTILINE)[1:]
+    assert blocks and all("--hash=sha256:" in block for block in blocks)
+    assert "://" not in text
+
+
+def test_installed_is_what_is_locked():
+    locked = pins(LOCKS[0])
+    for requirement in declared("test"):
+        name = requirement.name.lower()
+        assert importlib.metadata.version(name) in locked[name]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_no_cuda_libraries(lock):
+    assert not [name for name in pins(lock) if name.startswith("nvidia") or "cuda" in name]

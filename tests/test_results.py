@@ -1,0 +1,165 @@
+"""What `make all` left in out/ is what the scripts claim: files, loaded scores, expected ranges."""
+
+import json
+
+import h5py
+import keras
+import matplotlib.image
+import numpy as np
+import pytest
+import sweep
+from conftest import BACKEND, REPOSITORY, SCRIPTS
+
+EXPECTED = json.loads((REPOSITORY / "tests" / "expected.json").read_text())
+OUT = REPOSITORY / "out"
+PIMA_MAJORITY = 500 / 768  # always answering "no diabetes"
+
+
+def score(model, namespace) -> float:
+    rows = namespace["x_validation"], namespace["y_validation"]
+    return model.evaluate(*rows, verbose=0, return_dict=True)["accuracy"]
+
+
+def strict_improvements(values: list[float]) -> list[int]:
+    """The 1-based epochs that are better than all before them."""
+    best, epochs = -np.inf, []
+    for epoch, value in enumerate(values, start=1):
+        if value > best:
+            best = value
+            epochs.append(epoch)
+    return epochs
+
+
+def test_every_script_has_an_expectation_and_no_expectation_lacks_a_script():
+    assert sorted(EXPECTED) == SCRIPTS
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_result_is_of_this_script_this_backend_and_this_keras(script, results):
+    result = results[script]
+    assert result["script"] == script
+    assert result["backend"] == BACKEND
+    assert result["keras"] == keras.version()
+    written = (OUT / script / "result.json").stat().st_mtime
+    assert written > (REPOSITORY / f"{script}.py").stat().st_mtime
+    assert all(path.stat().st_mtime <= written for path in (OUT / script).iterdir())
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_numbers_lie_in_the_expected_range(script, results):
+    values = sweep.measured(results[script])
+    assert sorted(values) == sorted(EXPECTED[script])
+    outside = {
+        quantity: (value, EXPECTED[script][quantity])
+        for quantity, value in values.items()
+        if not EXPECTED[script][quantity][0] <= value <= EXPECTED[script][quantity][1]
+    }
+    assert not outside
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_folder_holds_the_files_of_the_result_and_no_others(script, results):
+    present = {path.name for path in (OUT / script).iterdir()}
+    assert present == {*results[script]["files"], "learning_curve.png", "result.json"}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_figure_is_large_enough_to_read_and_not_empty(script):
+    image = matplotlib.image.imread(OUT / script / "learning_curve.png")
+    assert image.shape[1] >= 1200 and image.shape[0] >= 675
+    assert len(np.unique(image[..., :3].reshape(-1, 3), axis=0)) > 50
+
+
+def test_no_expected_accuracy_reaches_down_to_always_answering_no():
+    for script in SCRIPTS[:3]:
+        assert EXPECTED[script]["reproduced"][0] > PIMA_MAJORITY
+
+
+def test_same_seed_same_training_whatever_is_saved(results):
+    first, second = results["01_checkpoint_improvements"], results["02_checkpoint_best_only"]
+    assert first["val_accuracy"] == second["val_accuracy"]
+    fourth, fifth = results["04_mnist_every_epoch"], results["05_mnist_best_only"]
+    assert fourth["val_accuracy"] == fifth["val_accuracy"]
+
+
+def test_01_each_file_scores_what_was_recorded_in_its_epoch(results, workspace):
+    result = results["01_checkpoint_improvements"]
+    namespace = workspace("01_checkpoint_improvements")
+    assert len(result["val_accuracy"]) == 150
+    assert result["saved_epochs"] == strict_improvements(result["val_accuracy"])
+    assert len(result["files"]) == len(result["saved_epochs"])
+    for epoch in result["saved_epochs"]:
+        recorded = result["val_accuracy"][epoch - 1]
+        name = f"weights-improvement-{epoch:02d}-{recorded:.2f}.weights.h5"
+        namespace["model"].load_weights(OUT / result["script"] / name)
+        assert score(namespace["model"], namespace) == recorded
+
+
+def test_02_the_file_is_the_best_epoch_and_equals_01s_best_bit_for_bit(results, workspace):
+    result = results["02_checkpoint_best_only"]
+    namespace = workspace("02_checkpoint_best_only")
+    best_file = OUT / result["script"] / "weights.best.weights.h5"
+    namespace["model"].load_weights(best_file)
+    assert score(namespace["model"], namespace) == result["reproduced"]
+    assert result["reproduced"] == max(result["val_accuracy"])
+    assert result["best_epoch"] == strict_improvements(result["val_accuracy"])[-1]
+    newest = f"weights-improvement-{result['best_epoch']:02d}-{result['reproduced']:.2f}.weights.h5"
+    with h5py.File(best_file) as ours, h5py.File(OUT / SCRIPTS[0] / newest) as theirs:
+        arrays = []
+        ours.visititems(lambda name, item: arrays.append(name) if hasattr(item, "shape") else None)
+        assert len(arrays) == 6 + 14
+        assert all(np.array_equal(ours[name][()], theirs[name][()]) for name in arrays)
+
+
+def test_03_scores_what_02_saved_and_trained_on_from_there(results, workspace):
+    result = results["03_load_checkpoint"]
+    saved = results["02_checkpoint_best_only"]
+    assert result["validation_accuracy"] == saved["reproduced"]
+    assert result["best_epoch"] == saved["best_epoch"]
+    assert len(result["further_val_accuracy"]) == 50
+    namespace = workspace("03_load_checkpoint")
+    rebuilt = keras.models.model_from_json(
+        (OUT / "03_load_checkpoint" / "network.json").read_text()
+    )
+    rebuilt.load_weights(OUT / "02_checkpoint_best_only" / "weights.best.weights.h5")
+    rows = namespace["x"], namespace["y"]
+    assert rebuilt.evaluate(*rows, verbose=0, return_dict=True)["accuracy"] == result["reproduced"]
+
+
+def test_04_each_of_25_models_scores_what_its_name_says(results, workspace):
+    result = results["04_mnist_every_epoch"]
+    namespace = workspace("04_mnist_every_epoch")
+    assert len(result["files"]) == len(result["val_accuracy"]) == 25
+    for epoch, recorded in enumerate(result["val_accuracy"], start=1):
+        name = f"mnist-dense-{epoch:02d}-{recorded:.4f}.keras"
+        model = keras.models.load_model(OUT / result["script"] / name)
+        assert score(model, namespace) == recorded
+        assert int(model.optimizer.iterations) == epoch * 240
+
+
+@pytest.mark.parametrize("which", ["best", "last"])
+def test_04_test_scores_are_those_of_the_best_and_the_last_file(which, results, workspace):
+    result = results["04_mnist_every_epoch"]
+    namespace = workspace("04_mnist_every_epoch")
+    best = 1 + int(np.argmax(result["val_accuracy"]))
+    assert result["best_epoch"] == best
+    epoch = {"best": best, "last": 25}[which]
+    (path,) = (OUT / result["script"]).glob(f"mnist-dense-{epoch:02d}-*.keras")
+    model = keras.models.load_model(path)
+    rows = namespace["x_test"], namespace["y_test"]
+    scores = model.evaluate(*rows, verbose=0, return_dict=True)
+    assert scores["accuracy"] == result["test_accuracy"][which]
+
+
+def test_05_the_file_is_04s_best_model_bit_for_bit(results):
+    result = results["05_mnist_best_only"]
+    best = results["04_mnist_every_epoch"]["best_epoch"]
+    assert result["best_epoch"] == best
+    assert result["saved_epochs"] == strict_improvements(result["val_accuracy"])
+    ours = keras.models.load_model(OUT / "05_mnist_best_only" / "mnist-dense.keras")
+    (path,) = (OUT / "04_mnist_every_epoch").glob(f"mnist-dense-{best:02d}-*.keras")
+    theirs = keras.models.load_model(path)
+    assert ours.get_config()["layers"] == theirs.get_config()["layers"]
+    for variables in (lambda model: model.weights, lambda model: model.optimizer.variables):
+        pairs = zip(variables(ours), variables(theirs), strict=True)
+        assert all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in pairs)
