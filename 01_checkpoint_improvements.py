@@ -21,7 +21,7 @@ it was not trained on, and keeps them all.
 
 Both documents use these values. An *epoch* is one pass over all training rows, a *batch* the ten
 rows after which the weights are adjusted once. The seed fixes the random initial weights and the
-order of the rows, so that a second run on the same machine repeats the first.
+order of the rows, so that a second run on the same processor repeats the first.
 """
 
 # %%
@@ -76,11 +76,12 @@ batches_per_epoch = math.ceil(training_rows / BATCH_SIZE)
 """
 ## Build the model: Pima
 
-Three layers of 12, 8 and 1 units; the last answers with a probability of diabetes. The *loss*
-measures how wrong the probabilities are, and the optimizer Adam lowers it batch by batch. Accuracy,
-the share of correct answers, is only watched. `steps_per_execution` lets the backend run all
-batches of an epoch before it returns to Python: the same weights to the last bit, in about half the
-time with batches as small as these.
+A unit multiplies its inputs by adjustable numbers, the *weights*, and adds one more, the *bias*; a
+layer is a row of units. Three layers of 12, 8 and 1 units, the last of which answers with a
+probability of diabetes. `fit` trains them, `evaluate` scores them. The *loss* measures how wrong
+the probabilities are, and the optimizer Adam lowers it batch by batch. Accuracy, the share of
+correct answers, is only watched. `steps_per_execution` runs all batches of an epoch in one go,
+without a return to `fit` after each: the same weights to the last bit, sooner.
 """
 
 # %%
@@ -103,10 +104,12 @@ model.compile(
 """
 ## Train: keep every improvement
 
-After each epoch the callback compares `monitor` with the best value so far. `mode="max"` says that
-more is better; with `"min"` it would keep the worst model and never complain. The name must be a
-key of `history.history`: the documents' `val_acc` is called `val_accuracy` today. Epoch number and
-score go into the file name, so no file overwrites another. Missing folders are made.
+A callback is an object whose methods `fit` calls, here at the end of each epoch. This one compares
+the quantity named by `monitor` with the best so far. `mode="max"` says that more is better; with
+`"min"` it would keep the worst model and never complain. The documents' `val_acc` is called
+`val_accuracy` today. With a name that does not exist Keras only warns, and saves *every* epoch.
+Epoch number and score go into the file name, so no file overwrites another. Missing folders are
+made.
 
 The documents' log reads "improved from 0.84252 to 0.84252". With 254 validation rows, one more
 correct answer is worth 0.00394, so no row was gained there: the Keras of that time averaged the
@@ -181,13 +184,17 @@ Files appear exactly where the running best strictly rose, each rise is worth at
 
 # %%
 improved_epochs = [
-    epoch for epoch in epochs if val_accuracy[epoch - 1] > max(val_accuracy[: epoch - 1], default=0)
+    epoch
+    for epoch in epochs
+    if val_accuracy[epoch - 1] > max(val_accuracy[: epoch - 1], default=-1)
 ]
 assert saved_epochs == improved_epochs
 assert all(np.diff(saved_val_accuracy) > 0.99 / len(x_validation))
 for epoch in saved_epochs:
     model.load_weights(saved_files[epoch])
-    scores = model.evaluate(x_validation, y_validation, verbose=0, return_dict=True)
+    scores = model.evaluate(
+        x_validation, y_validation, batch_size=BATCH_SIZE, verbose=0, return_dict=True
+    )
     assert scores["accuracy"] == val_accuracy[epoch - 1]
 
 # %% [markdown]

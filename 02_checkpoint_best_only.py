@@ -2,10 +2,10 @@
 """
 # 02 · Keep only the best model
 
-Script 01 leaves a file for each improvement, and all but the last are of no use once training has
-ended. With a fixed file name each improvement overwrites the one before: one file, always the best
-model so far. What one pays: the earlier files are gone, and while the file is being rewritten there
-is no good copy at all. Part two closes that gap; everything else may rely on this.
+Script 01 leaves a file for each improvement, and mostly one wants the last of them only. With a
+fixed file name each improvement overwrites the one before: one file, always the best model so far.
+What one pays: the earlier files are gone, and while the file is being rewritten there is no good
+copy at all.
 
 - Run:    `python 02_checkpoint_best_only.py`
 - Reads:  `data/pima-indians-diabetes.csv`
@@ -21,7 +21,7 @@ is no good copy at all. Part two closes that gap; everything else may rely on th
 
 Both documents use these values. An *epoch* is one pass over all training rows, a *batch* the ten
 rows after which the weights are adjusted once. The seed fixes the random initial weights and the
-order of the rows, so that a second run on the same machine repeats the first.
+order of the rows, so that a second run on the same processor repeats the first.
 """
 
 # %%
@@ -78,11 +78,12 @@ batches_per_epoch = math.ceil(training_rows / BATCH_SIZE)
 """
 ## Build the model: Pima
 
-Three layers of 12, 8 and 1 units; the last answers with a probability of diabetes. The *loss*
-measures how wrong the probabilities are, and the optimizer Adam lowers it batch by batch. Accuracy,
-the share of correct answers, is only watched. `steps_per_execution` lets the backend run all
-batches of an epoch before it returns to Python: the same weights to the last bit, in about half the
-time with batches as small as these.
+A unit multiplies its inputs by adjustable numbers, the *weights*, and adds one more, the *bias*; a
+layer is a row of units. Three layers of 12, 8 and 1 units, the last of which answers with a
+probability of diabetes. `fit` trains them, `evaluate` scores them. The *loss* measures how wrong
+the probabilities are, and the optimizer Adam lowers it batch by batch. Accuracy, the share of
+correct answers, is only watched. `steps_per_execution` runs all batches of an epoch in one go,
+without a return to `fit` after each: the same weights to the last bit, sooner.
 """
 
 # %%
@@ -107,10 +108,11 @@ model.compile(
 
 The file name is the only change to the callback: no epoch and no score in it. Without
 `save_best_only=True` the same name would end up holding the last model instead of the best, and
-nothing in the name would tell. The log says in each epoch which of the two happened.
+nothing in the name would tell. The log says for each epoch whether the file was replaced.
 
 The best value lives in the callback, in memory, not in the file. A second run starts without it, so
-its first epoch counts as an improvement and overwrites the file, however good that was. To go on
+its first epoch counts as an improvement and would overwrite the file, however good that was. (This
+script deletes its own folder first; do not copy that line where a file must survive.) To go on
 instead of starting anew, pass the old score as `initial_value_threshold`.
 """
 
@@ -146,7 +148,7 @@ val_accuracy = history.history["val_accuracy"]
 saved_epochs = [
     epoch
     for epoch in range(1, EPOCHS + 1)
-    if val_accuracy[epoch - 1] > max(val_accuracy[: epoch - 1], default=0)
+    if val_accuracy[epoch - 1] > max(val_accuracy[: epoch - 1], default=-1)
 ]
 best_epoch = saved_epochs[-1]
 best_val_accuracy = val_accuracy[best_epoch - 1]
@@ -155,9 +157,8 @@ best_val_accuracy = val_accuracy[best_epoch - 1]
 """
 ## Look: the saves on the learning curve
 
-The curve of a small validation set jumps. Between two saves nothing is written, however long that
-takes, and whatever the training accuracy does meanwhile. Of all the saves marked here only the
-ringed one is left on disk.
+The same curve as in script 01, and the same moments. Of all the saves marked here only the ringed
+one is left on disk.
 """
 
 # %%
@@ -187,8 +188,10 @@ epoch away.
 # %%
 assert list(OUT.glob("*.weights.h5")) == [BEST_FILE]
 model.load_weights(BEST_FILE)
-scores = model.evaluate(x_validation, y_validation, verbose=0, return_dict=True)
-assert scores["accuracy"] == best_val_accuracy == max(val_accuracy)
+scores = model.evaluate(
+    x_validation, y_validation, batch_size=BATCH_SIZE, verbose=0, return_dict=True
+)
+assert scores["accuracy"] == best_val_accuracy
 with h5py.File(BEST_FILE) as file:
     assert int(file["optimizer/vars/0"][()]) == best_epoch * batches_per_epoch
 

