@@ -157,7 +157,7 @@ loaded_steps = int(model.optimizer.iterations)
 accuracy = model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"]
 print(f"accuracy: {accuracy:.2%}  (documents 1 and 2: {DOCUMENTED_ACCURACY:.2%})")
 scores = model.evaluate(
-    x_validation, y_validation, batch_size=BATCH_SIZE, verbose=0, return_dict=True
+    x_validation, y_validation, batch_size=len(x_validation), verbose=0, return_dict=True
 )
 loaded_accuracy = scores["accuracy"]
 print(f"on the validation rows {loaded_accuracy:.5f}, recorded {recorded_accuracy:.5f}")
@@ -202,6 +202,7 @@ history = model.fit(
     x,
     y,
     validation_split=VALIDATION_SPLIT,
+    validation_batch_size=len(x_validation),
     initial_epoch=recorded_epoch,
     epochs=recorded_epoch + FURTHER_EPOCHS,
     batch_size=BATCH_SIZE,
@@ -274,7 +275,7 @@ epoch, and not from 0.
 for loaded, saved in zip(loaded_weights + loaded_state, saved_arrays + saved_state, strict=True):
     assert np.array_equal(loaded, saved)
 scores = rebuilt.evaluate(
-    x_validation, y_validation, batch_size=BATCH_SIZE, verbose=0, return_dict=True
+    x_validation, y_validation, batch_size=len(x_validation), verbose=0, return_dict=True
 )
 assert scores["accuracy"] == loaded_accuracy == recorded_accuracy
 assert loaded_steps == recorded_epoch * batches_per_epoch

@@ -70,8 +70,8 @@ except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
 if x.shape != (60000, 28, 28) or x_test.shape != (10000, 28, 28):
     sys.exit(f"{DATA} has other shapes than MNIST. Restore it: git checkout -- {DATA}")
 
-x = x.reshape(60000, 784).astype("float32") / 255
-x_test = x_test.reshape(10000, 784).astype("float32") / 255
+x = np.divide(x.reshape(60000, 784), 255, dtype="float32")
+x_test = np.divide(x_test.reshape(10000, 784), 255, dtype="float32")
 y = keras.utils.to_categorical(y, 10)
 y_test = keras.utils.to_categorical(y_test, 10)
 training_rows = int(len(x) * (1 - VALIDATION_SPLIT))

@@ -5,7 +5,8 @@
     python tests/results_table.py --write-readme   also renew README's tables and figure
 
 --write-readme keeps this backend's rows in docs/results.json, with machine, versions and commit,
-and writes README's tables from the rows of all backends recorded there.
+and writes README's tables from the rows of all backends recorded there. README's figure is the one
+of the TensorFlow run.
 """
 
 import json
@@ -145,19 +146,24 @@ def replace_between_markers(text: str, name: str, content: str) -> str:
 
 
 def write_readme(recorded: dict) -> None:
+    README.write_text(
+        replace_between_markers(README.read_text(), "results", readme_tables(recorded))
+    )
+
+
+def copy_figures() -> None:
     for script in README_FIGURES:
         figure = REPOSITORY / "docs" / "figures" / f"{script}.png"
         figure.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / "out" / script / "learning_curve.png", figure)
-    README.write_text(
-        replace_between_markers(README.read_text(), "results", readme_tables(recorded))
-    )
 
 
 if __name__ == "__main__":
     results = read_results()
     if sys.argv[1:] == ["--write-readme"]:
         write_readme(record(results))
+        if {result["backend"] for result in results.values()} == {"tensorflow"}:
+            copy_figures()
     elif sys.argv[1:]:
         results = {script: result for script, result in results.items() if script[:2] in sys.argv}
     print_table(results)

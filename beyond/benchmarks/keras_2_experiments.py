@@ -37,7 +37,8 @@ def train_pima(name: str) -> None:
 def train_mnist(name: str) -> None:
     with numpy.load("data/mnist.npz") as arrays:
         x, y = arrays["x_train"], arrays["y_train"]
-    x = x.reshape(60000, 784).astype("float32") / 255
+    x = x.reshape(60000, 784).astype("float32")
+    x /= 255
     y = keras.utils.to_categorical(y, 10)
     model = keras.Sequential()
     model.add(keras.layers.Dense(800, input_dim=784, activation="relu"))
