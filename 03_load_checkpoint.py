@@ -232,10 +232,12 @@ rebuilt.load_weights(BEST_FILE)
 """
 ## Look: the curve goes on
 
-The broad line is script 02's run. The narrow one begins at the ring, the saved model, and not at
-the level of an untrained network. With TensorFlow it runs inside the broad one: once a seed is set,
-that backend shuffles the rows of every epoch alike, so the same weights meet the same batches. JAX
-shuffles anew, and the lines part. That they coincide is no proof that everything was restored.
+The broad line is script 02's run. The narrow one begins at the ring, where both stand on the same
+weights, and not at the level of an untrained network. Had the optimizer been left behind, it would
+begin at the ring all the same, and then go its own way. With TensorFlow it runs inside the broad
+one: once a seed is set, that backend shuffles the rows of every epoch alike, so the same weights
+meet the same batches. JAX shuffles anew, and the lines part. That they coincide is no proof that
+everything was restored.
 """
 
 # %%

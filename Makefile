@@ -33,7 +33,7 @@ help:
 	@echo "make bench      time 01, 02 and 04 against the same experiments under Keras 2"
 	@echo "make sweep      run the scripts for 20 seeds, derive tests/expected.json (an hour)"
 	@echo "make figures    renew README's tables and figure from the results of make all"
-	@echo "make lock       resolve the two lock files again from pyproject.toml"
+	@echo "make lock       resolve the lock files from pyproject.toml (LOCK_FLAGS=--upgrade: newest)"
 	@echo "make clean      remove out/; make distclean removes the environment too"
 	@echo
 	@echo "KERAS_BACKEND=jax make all    the same on JAX instead of TensorFlow"
@@ -101,7 +101,7 @@ figures: all
 
 lock: $(BEYOND_ENVIRONMENT)
 	UV="$$(.venv/bin/python -c 'import uv; print(uv.find_uv_bin())')" && \
-	LOCK="$$UV pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes --no-header" && \
+	LOCK="$$UV pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes --no-header $(LOCK_FLAGS)" && \
 	$$LOCK --extra test -o requirements.txt pyproject.toml && \
 	$$LOCK --extra test --extra beyond -c requirements.txt -o requirements-beyond.txt pyproject.toml
 

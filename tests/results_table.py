@@ -15,8 +15,11 @@ import pathlib
 import platform
 import re
 import shutil
+import statistics
 import subprocess
 import sys
+
+import sweep
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 RECORDED = REPOSITORY / "docs" / "results.json"
@@ -134,6 +137,27 @@ def readme_tables(recorded: dict) -> str:
     return "\n".join(lines)
 
 
+def typical_table(recorded: dict) -> str:
+    """How many of the sweep's runs reach each documented value, as Markdown."""
+    values = sweep.values_by_backend()
+    header = ["script and documented value", "our run is below it by"]
+    for name in NAMES.values():
+        header += [f"{name}: reached by", "median"]
+    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    for script, row in recorded["tensorflow"]["rows"].items():
+        ran = sweep.SPEAKS_FOR.get(script, script)
+        digits = len(str(row["documented"])) - 2
+        short = [row["documented"] - recorded[b]["rows"][script]["reproduced"] for b in NAMES]
+        cells = [f"{script[:2]}: {row['documented']:.5g}"]
+        cells += [" / ".join(f"{value:.4f}" for value in dict.fromkeys(short))]
+        for backend in NAMES:
+            seen = values[backend, ran, "reproduced"]
+            reached = sum(round(value, digits) >= row["documented"] for value in seen)
+            cells += [f"{reached} of {len(seen)}", f"{statistics.median(seen):.4f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def replace_between_markers(text: str, name: str, content: str) -> str:
     """Put content between README's markers of that name."""
     pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
@@ -146,9 +170,8 @@ def replace_between_markers(text: str, name: str, content: str) -> str:
 
 
 def write_readme(recorded: dict) -> None:
-    README.write_text(
-        replace_between_markers(README.read_text(), "results", readme_tables(recorded))
-    )
+    text = replace_between_markers(README.read_text(), "results", readme_tables(recorded))
+    README.write_text(replace_between_markers(text, "typical", typical_table(recorded)))
 
 
 def copy_figures() -> None:

@@ -108,13 +108,21 @@ def run_all() -> None:
         writer.writerows(rows)
 
 
+def values_by_backend() -> dict[tuple[str, str, str], list[float]]:
+    """(backend, script, quantity) -> the values that docs/sweep.csv holds."""
+    values: dict[tuple[str, str, str], list[float]] = {}
+    with SWEEP.open(newline="") as file:
+        for row in csv.DictReader(file):
+            key = row["backend"].split()[0], row["script"], row["quantity"]
+            values.setdefault(key, []).append(float(row["value"]))
+    return values
+
+
 def expectations() -> dict:
     """Low and high for each number: all that the sweep saw, and a standard deviation more."""
     values: dict[str, dict[str, list[float]]] = {}
-    with SWEEP.open(newline="") as file:
-        for row in csv.DictReader(file):
-            quantities = values.setdefault(row["script"], {})
-            quantities.setdefault(row["quantity"], []).append(float(row["value"]))
+    for (_, script, quantity), seen in values_by_backend().items():
+        values.setdefault(script, {}).setdefault(quantity, []).extend(seen)
     for script, like in SPEAKS_FOR.items():
         values[script] = values[like]
     expected = {}

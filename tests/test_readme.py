@@ -5,16 +5,17 @@ import re
 
 import pytest
 from conftest import REPOSITORY, SCRIPTS
-from results_table import RECORDED, readme_tables
+from results_table import RECORDED, readme_tables, typical_table
 
 README = (REPOSITORY / "README.md").read_text()
 EXPECTED = json.loads((REPOSITORY / "tests" / "expected.json").read_text())
 
 
-def test_the_table_is_the_recorded_one():
+def test_the_tables_are_the_recorded_ones():
     recorded = json.loads(RECORDED.read_text())
-    between = re.search(r"<!-- results -->\n(.*)\n<!-- /results -->", README, flags=re.DOTALL)[1]
-    assert between == readme_tables(recorded)
+    for name, table in (("results", readme_tables), ("typical", typical_table)):
+        between = rf"<!-- {name} -->\n(.*)\n<!-- /{name} -->"
+        assert re.search(between, README, flags=re.DOTALL)[1] == table(recorded)
     assert sorted(recorded) == ["jax", "tensorflow"]
 
 
