@@ -62,12 +62,13 @@ have to be kept and applied again.
 
 # %%
 DATA = pathlib.Path("data/pima-indians-diabetes.csv")
+restore = f"In the root of the repository, restore it: git checkout -- {DATA}"
 try:
     table = np.loadtxt(DATA, delimiter=",", ndmin=2)
 except (OSError, ValueError) as error:
-    sys.exit(f"{DATA} cannot be read: {error} Restore it: git checkout -- {DATA}")
+    sys.exit(f"{DATA} cannot be read ({error}). {restore}")
 if table.shape != (768, 9):
-    sys.exit(f"{DATA} has shape {table.shape}, not (768, 9). Restore it: git checkout -- {DATA}")
+    sys.exit(f"{DATA} has shape {table.shape}, not (768, 9). {restore}")
 
 x, y = table[:, :8], table[:, 8]
 training_rows = int(len(x) * (1 - VALIDATION_SPLIT))
@@ -111,7 +112,7 @@ that do not, and does not complain at all if the file holds more layers than the
 """
 
 # %%
-make_it = "Make it: python 02_checkpoint_best_only.py"
+make_it = "Make it: make 02 (or python 02_checkpoint_best_only.py)"
 try:
     recorded = json.loads(RECORD.read_text())
     recorded_accuracy = recorded["reproduced"]

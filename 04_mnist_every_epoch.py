@@ -64,13 +64,14 @@ digit 3 into ten numbers, all 0 but a 1 in fourth place: the answer that the net
 
 # %%
 DATA = pathlib.Path("data/mnist.npz")
+restore = f"In the root of the repository, restore it: git checkout -- {DATA}"
 try:
     with np.load(DATA) as arrays:
         x, y, x_test, y_test = (arrays[name] for name in ("x_train", "y_train", "x_test", "y_test"))
 except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-    sys.exit(f"{DATA} cannot be read: {error}. Restore it: git checkout -- {DATA}")
+    sys.exit(f"{DATA} cannot be read ({error}). {restore}")
 if x.shape != (60000, 28, 28) or x_test.shape != (10000, 28, 28):
-    sys.exit(f"{DATA} has other shapes than MNIST. Restore it: git checkout -- {DATA}")
+    sys.exit(f"{DATA} has other shapes than MNIST. {restore}")
 
 x = np.divide(x.reshape(60000, 784), 255, dtype="float32")
 x_test = np.divide(x_test.reshape(10000, 784), 255, dtype="float32")

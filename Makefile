@@ -4,11 +4,10 @@
 MAKEFLAGS += --no-builtin-rules
 
 KERAS_BACKEND ?= tensorflow
-TF_CPP_MIN_LOG_LEVEL ?= 2
-export KERAS_BACKEND TF_CPP_MIN_LOG_LEVEL
+export KERAS_BACKEND
 
-# The environment: an existing one is used as it is, unless PYTHON asks for another version.
-PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
+# The environment: a finished one is used as it is, unless PYTHON asks for another version.
+PYTHON ?= $(if $(wildcard .venv/installed-*),.venv/bin/python,python3)
 SUPPORTED := 3.11 3.12 3.13
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 LOCK := $(if $(filter tensorflow,$(KERAS_BACKEND)),requirements.txt,requirements-beyond.txt)
@@ -74,7 +73,7 @@ check-settings:
 	@case "$(KERAS_BACKEND)" in tensorflow|jax) ;; *) \
 		echo "KERAS_BACKEND=$(KERAS_BACKEND) is not supported: use tensorflow or jax" >&2; exit 1;; esac
 	@case " $(SUPPORTED) " in *" $(VERSION) "*) ;; *) \
-		echo "$(PYTHON) is Python $(or $(VERSION),(not found)): use one of $(SUPPORTED), as in PYTHON=python3.12 make all" >&2; \
+		echo "$(if $(VERSION),$(PYTHON) is Python $(VERSION),$(PYTHON) cannot be run): use one of $(SUPPORTED), as in PYTHON=python3.12 make all" >&2; \
 		exit 1;; esac
 
 .venv/installed-$(VERSION)-%: % | check-settings

@@ -11,7 +11,7 @@ import pytest
 from conftest import REPOSITORY, SCRIPTS
 
 SAVED = "out/02_checkpoint_best_only"
-MAKE_IT = "Make it: python 02_checkpoint_best_only.py"
+MAKE_IT = "Make it: make 02 (or python 02_checkpoint_best_only.py)"
 DATA = {
     "01_checkpoint_improvements": "data/pima-indians-diabetes.csv",
     "02_checkpoint_best_only": "data/pima-indians-diabetes.csv",

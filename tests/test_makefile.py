@@ -97,3 +97,23 @@ def test_the_supported_pythons_are_those_of_the_package():
     pyproject = (REPOSITORY / "pyproject.toml").read_text()
     low, high = re.search(r'requires-python = ">=3\.(\d+),<3\.(\d+)"', pyproject).groups()
     assert supported == [f"3.{minor}" for minor in range(int(low), int(high))]
+
+
+def test_an_unfinished_environment_is_not_taken_for_a_python(tmp_path):
+    """An interrupted install leaves .venv/bin/python, which the next run is about to delete."""
+    for name in ("Makefile", "requirements.txt", "requirements-beyond.txt", f"{SCRIPTS[0]}.py"):
+        (tmp_path / name).write_bytes((REPOSITORY / name).read_bytes())
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(REPOSITORY / ".venv" / "bin" / "python")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    environment.pop("PYTHON", None)
+    run = subprocess.run(
+        ["make", "--dry-run", SCRIPTS[0][:2]],
+        check=False,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert " python3 -m venv .venv" in run.stdout
+    assert ".venv/bin/python -m venv" not in run.stdout
