@@ -146,9 +146,9 @@ def typical_table(recorded: dict) -> str:
     lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
     for script, row in recorded["tensorflow"]["rows"].items():
         ran = sweep.SPEAKS_FOR.get(script, script)
-        digits = len(str(row["documented"])) - 2
+        digits = max(4, len(str(row["documented"])) - 2)  # a float drops the last 0 of 0.9830
         short = [row["documented"] - recorded[b]["rows"][script]["reproduced"] for b in NAMES]
-        cells = [f"{script[:2]}: {row['documented']:.5g}"]
+        cells = [f"{script[:2]}: {row['documented']:.{digits}f}"]
         cells += [" / ".join(f"{value:.4f}" for value in dict.fromkeys(short))]
         for backend in NAMES:
             seen = values[backend, ran, "reproduced"]

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import sweep
 from conftest import REPOSITORY, SCRIPTS
 from results_table import RECORDED, readme_tables, typical_table
 
@@ -17,6 +18,14 @@ def test_the_tables_are_the_recorded_ones():
         between = rf"<!-- {name} -->\n(.*)\n<!-- /{name} -->"
         assert re.search(between, README, flags=re.DOTALL)[1] == table(recorded)
     assert sorted(recorded) == ["jax", "tensorflow"]
+
+
+def test_reached_means_reached_in_all_four_documented_digits():
+    row = re.search(r"^\| 04: 0\.9830 \|.*$", README, flags=re.MULTILINE)[0]
+    values = sweep.values_by_backend()
+    for backend in ("tensorflow", "jax"):
+        seen = values[backend, SCRIPTS[3], "reproduced"]
+        assert f"{sum(value >= 0.98295 for value in seen)} of {len(seen)}" in row
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
