@@ -10,13 +10,16 @@ from conftest import BACKEND, REPOSITORY, SCRIPTS
 PIMA, MNIST = SCRIPTS[:3], SCRIPTS[3:5]
 
 
-def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+def make(*arguments: str, cwd=REPOSITORY, **variables: str) -> subprocess.CompletedProcess:
+    """Run make as a reader would, whatever the make that started the tests was told."""
+    outer = ("MAKE", "MFLAGS")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(outer)}
+    environment.pop("PYTHON", None)
     environment |= {"KERAS_BACKEND": BACKEND} | variables
     return subprocess.run(
         ["make", *arguments],
         check=False,
-        cwd=REPOSITORY,
+        cwd=cwd,
         env=environment,
         capture_output=True,
         text=True,
@@ -105,15 +108,6 @@ def test_an_unfinished_environment_is_not_taken_for_a_python(tmp_path):
         (tmp_path / name).write_bytes((REPOSITORY / name).read_bytes())
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "python").symlink_to(REPOSITORY / ".venv" / "bin" / "python")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
-    environment.pop("PYTHON", None)
-    run = subprocess.run(
-        ["make", "--dry-run", SCRIPTS[0][:2]],
-        check=False,
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    run = make("--dry-run", SCRIPTS[0][:2], cwd=tmp_path)
     assert " python3 -m venv .venv" in run.stdout
     assert ".venv/bin/python -m venv" not in run.stdout

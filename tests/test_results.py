@@ -176,14 +176,29 @@ def test_on_tensorflow_03_repeats_02s_epochs_and_elsewhere_it_does_not(results):
     assert same == (BACKEND == "tensorflow") or both == 0
 
 
-def test_steps_per_execution_changes_no_bit_of_the_weights(workspace):
+def test_the_settings_for_speed_change_no_bit_of_weights_and_scores(workspace):
     namespace = workspace("01_checkpoint_improvements")
-    weights = []
-    for steps in (1, namespace["batches_per_epoch"]):
+    weights, scores = [], []
+    for steps, validation_batch in (1, None), (namespace["batches_per_epoch"], 254):
         keras.utils.set_random_seed(namespace["SEED"])
         model = keras.models.clone_model(namespace["model"])
-        model.compile(loss="binary_crossentropy", optimizer="adam", steps_per_execution=steps)
-        model.fit(namespace["x"], namespace["y"], batch_size=10, epochs=3, verbose=0)
+        model.compile(
+            loss="binary_crossentropy",
+            optimizer="adam",
+            metrics=["accuracy"],
+            steps_per_execution=steps,
+        )
+        history = model.fit(
+            namespace["x"],
+            namespace["y"],
+            validation_split=namespace["VALIDATION_SPLIT"],
+            validation_batch_size=validation_batch,
+            batch_size=namespace["BATCH_SIZE"],
+            epochs=3,
+            verbose=0,
+        )
         weights.append(model.get_weights())
+        scores.append(history.history["val_accuracy"])
     assert all(np.array_equal(one, other) for one, other in zip(*weights, strict=True))
+    assert scores[0] == scores[1]
     assert not np.array_equal(weights[0][0], namespace["model"].get_weights()[0])
