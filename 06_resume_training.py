@@ -5,8 +5,8 @@
 A process that dies takes everything in its memory with it. On a machine that is only lent the disk
 goes too: document 4 writes of Colab, whose runtimes end after 90 minutes without a connection and
 after 12 hours in any case. What was saved to a folder that outlives the machine remains. Here a
-training of 20 epochs is killed after the file of epoch 15; a new process finds the newest file that
-can still be used, and trains the epochs that are missing.
+training of 20 epochs is killed while it saves epoch 16, so that the file of epoch 15 is the last
+whole one; a new process finds it, and trains the epochs that are missing.
 
 - Run:    `python 06_resume_training.py`
 - Reads:  `data/pima-indians-diabetes.csv`, and the checkpoints in `CHECKPOINT_DIR`, if you name one
@@ -22,12 +22,14 @@ can still be used, and trains the epochs that are missing.
 
 Network, batch size and epochs are the document's. It names no data; Pima is our choice. The folder
 is a setting as well. By default it lies in `out/` and is cleared first, so that every run shows the
-same. A folder that you name is never cleared: what lies there is resumed. For a Google Drive that
-is mounted in Colab the document's would be
+same. A folder that you name is never cleared: what lies there is resumed. In Colab, the document's
+would be a folder on Google Drive. Mount the Drive first, then make the folder, then
 
     CHECKPOINT_DIR="/content/gdrive/My Drive/model" python 06_resume_training.py
 
-with the quotes, because of the space.
+with the quotes, because of the space. Drive uploads with a delay: the last file or two may be
+missing when the machine is taken away. And end the old runtime before you resume in a new one, or
+both will write into the same folder.
 """
 
 # %%
@@ -70,7 +72,8 @@ keras.utils.set_random_seed(SEED)
 """
 ## Load the data: Pima
 
-The rows and their order must be those of the killed process. They come from the same file, and
+The rows and their order must be those of the killed process, or rows that trained before would
+validate now, and the scores in the names could not be compared. They come from the same file, and
 which of them validate is decided by counting, not by chance.
 """
 
@@ -96,7 +99,8 @@ batches_per_epoch = math.ceil(training_rows / BATCH_SIZE)
 Twenty epochs of six batches are too few for raw measurements: without this step the network ends
 below the share of right answers that "no diabetes" for everyone would get. The mean and the
 deviation come from the training rows alone, so that nothing of the validation rows leaks into the
-training. They belong to the model: the new process must arrive at the same numbers.
+training. They belong to the model, but are in none of its files: whoever loads one must arrive at
+the same numbers.
 """
 
 # %%
@@ -132,10 +136,12 @@ model.compile(
 """
 ## Train: until the process is killed
 
-A whole model after every epoch, better or worse: whoever resumes wants the newest, not the best.
-The second callback plays the accident. After the save of epoch 16 it cuts that file in half, as a
-kill in the middle of the save would have left it, and sends its own process SIGKILL, the signal
-with which Linux ends a process when memory runs out: no exception, no clean-up, no last word.
+The script starts itself: the fit below runs only in the process that the next cell starts, which is
+this same file with the word `train`. A whole model after every epoch, better or worse: whoever
+resumes wants the newest, not the best. The second callback plays the accident. After the save of
+epoch 16 it cuts that file in half, as a kill in the middle of the save would have left it, and
+sends its own process SIGKILL, the signal with which Linux ends a process when memory runs out: no
+exception, no clean-up, no last word.
 """
 
 # %%
@@ -160,13 +166,14 @@ if sys.argv[1:] == ["train"]:
         callbacks=[checkpoint, keras.callbacks.LambdaCallback(on_epoch_end=cut_the_file_and_die)],
         verbose=2,
     )
+    sys.exit("Nothing has killed the training: KILLED_AFTER must be less than EPOCHS.")
 
 # %% [markdown]
 """
-From here on, this is the new process. It first tries the folder by writing to it: a Drive that is
-not mounted, or a disk without room, should be noticed before hours of training and not after. Then
-it starts the process above, this file with the word `train`, and survives it. If the folder you
-named holds checkpoints already, the accident has happened elsewhere, and there is nothing to start.
+From here on, this is the new process. It first tries the folder by writing a megabyte to it: a
+Drive that is not mounted, or a full disk, should be noticed before hours of training and not after.
+Then it starts the process above, and survives it. If the folder you named holds checkpoints
+already, the accident has happened elsewhere, and there is nothing to start.
 """
 
 # %%
@@ -175,7 +182,8 @@ try:
         shutil.rmtree(OUT, ignore_errors=True)
         CHECKPOINT_DIR.mkdir(parents=True)
     OUT.mkdir(parents=True, exist_ok=True)
-    tempfile.TemporaryFile(dir=CHECKPOINT_DIR).close()
+    with tempfile.TemporaryFile(dir=CHECKPOINT_DIR) as trial:
+        trial.write(bytes(1_000_000))
 except OSError as error:
     sys.exit(f"{CHECKPOINT_DIR} cannot be written to ({error}). Mount, make or free it first.")
 
@@ -201,12 +209,14 @@ if not checkpoints_by_epoch():
 
 The highest number in a name is not the answer: the last file may be cut short. A `.keras` file is a
 zip archive, whose table of contents is written last; a file without it was never finished. The
-checksums in the archive find a changed byte. Files are tried from the newest back, and one that is
-damaged is passed over. It is removed only after an older one has proved usable: as long as there is
-none, nothing is deleted that might still be rescued.
+checksums in the archive find a changed byte in what it holds, and a save that an error broke off
+lacks the weights. Files are tried from the newest back, and one that is damaged is passed over. It
+is removed only after an older one has proved usable: as long as there is none, nothing is deleted
+that might still be rescued.
 
-A file that is whole but not of this network, or of a training with other batches, is no reason to
-go further back. It means that this is the wrong folder.
+A file that is whole but not of this network, of a training with other batches, or of a Keras that
+describes its layers differently, is no reason to go further back. It means that this is the wrong
+folder, and nothing in it is touched.
 """
 
 # %%
@@ -221,7 +231,7 @@ for epoch, path in sorted(checkpoints_by_epoch().items(), reverse=True):
     except (EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error):
         pass
     damaged.append(path)
-else:
+else:  # no break: none was usable
     sys.exit(f"{CHECKPOINT_DIR} holds no usable checkpoint. Name another folder, or an empty one.")
 
 wrong_folder = "Name another folder in CHECKPOINT_DIR, or an empty one to start anew."
@@ -254,7 +264,9 @@ one more leaves epoch 16 out. And `epochs` is the last epoch, not how many are t
 `epochs=5` this call would train nothing, and say nothing.
 
 `load_model` has restored the optimizer with the rest, so no `compile` is needed here: compiling
-again would make a fresh one.
+again would make a fresh one. What lives in callbacks it has not restored. The checkpoint above
+remembers nothing, so nothing is lost; one with `save_best_only` would take the first resumed epoch
+for the best (script 07, `initial_value_threshold`), and `EarlyStopping` would begin to count anew.
 """
 
 # %%
@@ -277,7 +289,8 @@ after = dict(zip((epoch + 1 for epoch in history.epoch), history.history.get("va
 ## Train: the same without an accident
 
 For comparison, the model built above, which nothing has touched since, with the seed set as at the
-start: 20 epochs in one go.
+start: 20 epochs in one go. Until the kill it must go the same way as the process that died, since
+it starts from the same weights and shuffles in the same way; the figure shows whether it does.
 """
 
 # %%
@@ -297,12 +310,13 @@ uninterrupted = model.fit(
 ## Look: the seam
 
 The history of the killed process died with it; its curve is drawn from the scores in the file
-names. The resumed line goes on from there, but need not meet the line of the run that was never
-killed. What the file does not hold is where the random numbers stood, by which `fit` shuffles the
-rows: the new process shuffles as in epoch 1, so the same weights meet other batches. That is what
-happens on JAX. On TensorFlow the lines coincide, for a poor reason: there, once a seed is set,
-every epoch is shuffled alike. Two trainings that differ in the order of their rows are equally
-good; that they are *the same* takes more than this file.
+names. That alone is a reason to put them there; Keras's `CSVLogger` callback with `append=True`
+would keep the rest of the log as well. The resumed line goes on from there, but need not meet the
+line of the run that was never killed. What the file does not hold is where the random numbers
+stood, by which `fit` shuffles the rows: the new process begins its shuffling anew, so the same
+weights meet other batches. That is what happens on JAX. On TensorFlow the lines coincide, for a
+poor reason: there, once a seed is set, every epoch is shuffled alike. Two trainings that differ in
+the order of their rows are equally good; that they are *the same* takes more than this file.
 """
 
 # %%
@@ -327,9 +341,11 @@ figure.savefig(OUT / "learning_curve.png", dpi=150)
 """
 ## Check
 
-Every weight loaded was the file's, bit for bit. The optimizer had counted the batches of the loaded
-epochs and no others, and in the end has counted those of 20 epochs: none was trained twice, none
-was left out. Each epoch trained has left its file.
+Every weight loaded was the file's, bit for bit: the archive is opened by hand and compared array by
+array, since that `load_model` raised nothing would not show it. The optimizer had counted the
+batches of the loaded epochs and no others, and in the end has counted those of 20 epochs: none was
+trained twice, none was left out. Each epoch trained has left its file, and in the end there are as
+many as epochs: the document's 20.
 """
 
 # %%

@@ -2,7 +2,7 @@
 """
 # 07 · Try every option of the callback
 
-`ModelCheckpoint` has eight parameters. Most mistakes with them raise no error: the training ends,
+`ModelCheckpoint` has eight parameters. Some mistakes with them raise no error: the training ends,
 files are there, and only whoever loads them finds that they are the wrong ones. So each option is
 tried on the same short training, the mistakes as well, and the files it leaves are counted. The
 table at the end is the result.
@@ -20,7 +20,9 @@ table at the end is the result.
 ## Settings and seed
 
 Six epochs of six batches. The learning rate is far too high on purpose: the scores should go up and
-down, or keeping every epoch and keeping the best would look the same.
+down, or keeping every epoch and keeping the best would look the same. Document 4 lists seven
+parameters, one of which, `period`, is gone today; two have come instead, `save_freq` and
+`initial_value_threshold`.
 """
 
 # %%
@@ -56,7 +58,9 @@ keras.utils.set_random_seed(SEED)
 """
 ## Load the data: Pima
 
-768 women, eight measurements each, and a label: 1 if diabetes was found within five years.
+768 women, eight measurements each, and a label: 1 if diabetes was found within five years. The last
+third of the rows validates; without validation rows there would be no `val_` quantity to put into a
+name or to monitor.
 """
 
 # %%
@@ -78,7 +82,8 @@ batches_per_epoch = math.ceil(training_rows / BATCH_SIZE)
 """
 ## Standardise the columns
 
-As in script 06: with mean 0 and deviation 1 a few epochs are enough to learn something.
+As in script 06: with mean 0 and deviation 1 a few epochs are enough to learn something, and the
+code is the same.
 """
 
 # %%
@@ -91,7 +96,9 @@ x_validation = x[training_rows:]
 ## Build the model: ten, one
 
 One hidden layer will do. Beside Keras's accuracy there is a metric of our own: the share of women
-whom the network takes for ill. Whether more of it is better, nobody can tell from its name.
+whom the network takes for ill. Whether more of it is better, nobody can tell from its name, and
+Keras cannot either. A metric of one's own is a function of the truth and the answers, and appears
+in the log under its own name, and with `val_` in front for the validation rows.
 """
 
 
@@ -120,8 +127,9 @@ model.compile(
 The function below puts the first weights and the unused optimizer back, sets the seed, and trains
 with one checkpoint. So the scores are the same every time, and whatever differs is the option's
 doing. (The evaluation before them all has a reason: in the first `fit` of a model Keras on JAX
-would look at the data once more, and so shuffle them differently.) A second callback notes after
-which batch a file was written. What Keras warns of, or raises, goes into the table, too.
+shuffles once more than in the others, in order to look at a batch before it begins.) A second
+callback notes after which batch a file was written, by the time at which the file was last changed.
+What Keras warns of, or raises, goes into the table, too.
 """
 
 # %%
@@ -204,7 +212,7 @@ of an hour, if an epoch takes one. That is the fate of the documents' `val_acc`.
 curve = train("fixed name", "model.keras")
 train("epoch in the name", "model-{epoch:02d}.keras")
 train("metrics in the name", "model-{epoch:02d}-{loss:.2f}-{val_loss:.2f}.keras")
-train("time in the name", f"{time.strftime('%Y-%m-%d-%H%M%S')}" + "-{epoch:02d}.keras")
+train("time in the name", time.strftime("%Y-%m-%d-%H%M%S-") + "{epoch:02d}.keras")
 train("val_acc in the name", "model-{epoch:02d}-{val_acc:.2f}.keras")
 train("hdf5 as ending", "model-{epoch:02d}.hdf5")
 
@@ -212,8 +220,9 @@ train("hdf5 as ending", "model-{epoch:02d}.hdf5")
 """
 ## save_best_only and monitor
 
-`monitor` names the quantity by which to judge, and does nothing unless `save_best_only` is set:
-document 4 passes it without, and rightly says that there will be a file for every epoch.
+`monitor` names the quantity by which to judge. Without `save_best_only` it decides nothing:
+document 4 passes it alone, and rightly says that there will be a file for every epoch. (A name that
+Keras does not know is refused all the same, unless `mode` is given.)
 
 With both, only strict improvements are written. With a name that is not in the log, such as the old
 `val_acc`, no improvement can be seen: Keras warns, and saves after *every* epoch. Under a fixed
@@ -223,6 +232,7 @@ hours ago. Without `mode="max"` Keras would have refused; the next section says 
 
 # %%
 train("monitor alone", "model-{epoch:02d}.keras", monitor="val_accuracy")
+train("misspelt monitor alone", "model-{epoch:02d}.keras", monitor="val_acc")
 train("best only", "model-{epoch:02d}.keras", monitor="val_accuracy", save_best_only=True)
 train("best only by val_loss", "model-{epoch:02d}.keras", monitor="val_loss", save_best_only=True)
 train("misspelt monitor", "best.keras", monitor="val_acc", mode="max", save_best_only=True)
@@ -232,12 +242,13 @@ train("misspelt, mode auto", "best.keras", monitor="val_acc", save_best_only=Tru
 """
 ## mode
 
-`"max"` if more is better, `"min"` if less. `"auto"`, the default, asks the metric itself: Keras's
-own metrics know their direction, a loss should be low. (Document 4 has it inferred from the name;
-that was so.) Of a function of your own, or a misspelt name, it finds no direction and refuses at
-the end of the first epoch: `ValueError`. In that it is safer than a `"max"` of your own. The wrong
-direction, in contrast, is never noticed: the file then holds the worst model. And a word that is
-none of the three is taken for `"auto"`, with a warning.
+`"max"` if more is better, `"min"` if less. `"auto"`, the default, asks the metric itself:
+accuracies and errors know their direction, and a loss should be low. (Document 4 has it inferred
+from the name; that was so.) Of a function of your own, of a mere count such as `FalsePositives`, or
+of a misspelt name, it finds no direction and refuses at the end of the first epoch: `ValueError`.
+The direction matters only for `save_best_only`, but Keras asks for it in any case. In that it is
+safer than a `"max"` of your own. The wrong direction, in contrast, is never noticed: the file then
+holds the worst model. And a word that is none of the three is taken for `"auto"`, with a warning.
 """
 
 # %%
@@ -253,13 +264,16 @@ train("max, own metric", "model-{epoch:02d}.keras", mode="max", **by_alarms)
 """
 ## save_weights_only and verbose
 
-Weights alone belong into a file ending in `.weights.h5`, and nowhere else. `verbose=1` prints two
-lines for each save: one when it begins, one when it has ended. A log that stops between the two
-tells which file not to trust. With `save_best_only` it also says when nothing was saved.
+Weights alone belong into a file ending in `.weights.h5`, and nowhere else. The name is not enough:
+without the option Keras writes a whole model in the old format under it, and `load_weights` refuses
+that later. `verbose=1` prints two lines for each save: one when it begins, one when it has ended. A
+log that stops between the two tells which file not to trust. With `save_best_only` it also says
+when nothing was saved.
 """
 
 # %%
 train("weights only", "model-{epoch:02d}.weights.h5", save_weights_only=True)
+train("weights name alone", "model-{epoch:02d}.weights.h5")
 train("weights only as keras", "model-{epoch:02d}.keras", save_weights_only=True)
 train("verbose 1", "model-{epoch:02d}.keras", verbose=1)
 
@@ -268,16 +282,19 @@ train("verbose 1", "model-{epoch:02d}.keras", verbose=1)
 ## save_freq, and the period that is gone
 
 An epoch may take a day. A number in place of `"epoch"` saves after so many *batches*, counted on
-through the epochs; `{batch}` may stand in the name, counted from 1 within the epoch. Validation has
-not happened at that time, so no `val_` quantity can stand there: `KeyError`.
+through the epochs; `{batch}` may stand in the name, counted from 1 within the epoch. (This model is
+compiled without `steps_per_execution`; with it, Keras can save between executions only.) Validation
+has not happened at that time, so no `val_` quantity can stand there: `KeyError`.
 
-For the same reason it does not go with `save_best_only`. With a quantity of the validation nothing
+For the same reason it goes badly with `save_best_only`. With a quantity of the validation nothing
 can be compared, and every save happens, with a warning: the misspelt monitor again. With one of the
-training it raises `TypeError` at the second save, by a fault of Keras 3.15.
+training it raises `TypeError` if a second save falls into the first epoch, by a fault of Keras
+3.15, and after that judges by the average of an epoch that has only begun.
 
 `period=2`, every second epoch, is refused today. The nearest is `save_freq` with two epochs' worth
-of batches. Take care that it is the number of batches of *these* data: with one row too many the
-saves drift away from the ends of the epochs. Script 10 shows how to write a callback of one's own.
+of batches. Take care that it is the number of batches of *these* data: with one batch more, for
+which a single row is enough, the saves drift away from the ends of the epochs. Script 10 shows how
+to write a callback of one's own.
 """
 
 # %%
@@ -310,6 +327,13 @@ train("threshold out of reach", names, initial_value_threshold=1.0, **by_accurac
 
 How to read it: the option, the number of files left, and after which epochs a file was written. An
 epoch of 1.5 is a save in the middle of the second. Where Keras said something, it stands below.
+
+Three kinds of mistakes can be told apart. Some stop at once: the wrong ending, `period`. Some stop
+after the first epoch or the first save: a name that the log does not have, a direction that cannot
+be inferred. They cost an epoch. The third kind never stops: the misspelt monitor with a `mode`, the
+wrong `mode`, the validation score with a `save_freq` in batches, the weights' ending without the
+option. They cost the training. Against these helps what script 03 does: load the file, and compare
+its score with the one in the log.
 """
 
 # %%
@@ -317,7 +341,8 @@ for label, training in trainings.items():
     moments = " ".join(f"{moment:g}" for moment in training["saved_after_epochs"]) or "never"
     print(f"{label:27}{len(training['files']):2d} files, saved after {moments}")
     for line in [*training["warnings"], training["error"]]:
-        print(f"{'':29}{line[:160]}" if line else "", end="\n" if line else "")
+        if line:
+            print(f"{'':29}{line[:160]}")
 
 # %% [markdown]
 """
@@ -325,7 +350,8 @@ for label, training in trainings.items():
 
 Above, the scores of the one training that all these options watched. Below, a line for each option
 and a dot for each save. Crosses mark the options that ended in an error, at the point where they
-did.
+did. Compare the lines "best only" and "misspelt monitor": same intention, a name of long ago, and
+under a fixed file name nothing to see it by.
 """
 
 # %%
@@ -360,7 +386,8 @@ figure.savefig(OUT / "learning_curve.png", dpi=150)
 The trainings have tried every parameter that the callback has, and what each left is what the text
 says. Where files depend on scores, the scores decide: the saves must fall where the running best
 was strictly passed. The file of the misspelt monitor holds the last epoch, that of the wrong `mode`
-the worst. (A model compiled with a function of one's own wants it back when it is loaded.)
+the worst. (A model compiled with a function of one's own must be given it again on loading, as
+`custom_objects`.)
 """
 
 
@@ -386,6 +413,7 @@ expected = {
     "mode maximum": improvements(curve["val_accuracy"]),
     "max, own metric": improvements(by_alarm),
     "weights only": every_epoch,
+    "weights name alone": every_epoch,
     "verbose 1": every_epoch,
     "threshold out of reach": [],
     "save_freq 9": [1.5, 3, 4.5, 6],
@@ -397,6 +425,7 @@ expected = {
 errors = {
     "val_acc in the name": "KeyError",
     "hdf5 as ending": "ValueError",
+    "misspelt monitor alone": "ValueError",
     "misspelt, mode auto": "ValueError",
     "auto, own metric": "ValueError",
     "weights only as keras": "ValueError",
@@ -429,16 +458,7 @@ scores = worst_model.evaluate(
 )
 assert scores["accuracy"] == min(curve["val_accuracy"])
 parameters = list(inspect.signature(keras.callbacks.ModelCheckpoint).parameters)
-assert parameters == [
-    "filepath",
-    "monitor",
-    "verbose",
-    "save_best_only",
-    "save_weights_only",
-    "mode",
-    "save_freq",
-    "initial_value_threshold",
-]
+assert len(parameters) == 8
 
 # %% [markdown]
 """

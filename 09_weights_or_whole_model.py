@@ -5,7 +5,8 @@
 The scripts so far have saved whole models and weights alone. What is in these files? Here the same
 network is kept in three ways: as a whole model, as weights, and as weights with the structure in a
 JSON file beside them. Then comes a kind of layer for which the choice matters: one that has learnt
-a vocabulary. Two of the ways forget it without a word, and document 5 has met it, too.
+a vocabulary. Weights and JSON lose it without a warning, and so does the old `.h5` format; document
+5 met the time when Keras refused to save it.
 
 - Run:    `python 09_weights_or_whole_model.py`
 - Reads:  `data/auto-mpg.csv`
@@ -19,7 +20,10 @@ a vocabulary. Two of the ways forget it without a word, and document 5 has met i
 """
 ## Settings and seed
 
-How well the networks do is not the question here; a few epochs are enough.
+How well the networks do is not the question here; a few epochs are enough. They must be trained all
+the same: an optimizer that has not worked yet has nothing to lose. Three ways of keeping the same
+network can be compared only if it is the same network, so there is one training, and one seed. The
+second network, of the car names, is there for its vocabulary.
 """
 
 # %%
@@ -57,7 +61,8 @@ keras.utils.set_random_seed(SEED)
 
 392 cars of the years 1970 to 1982: cylinders, displacement, horsepower, weight, acceleration, year
 and origin, and the miles they run on a gallon of petrol. Column 7, left out of `x`, is the name,
-such as "ford pinto"; the text layer below will need it.
+such as "ford pinto"; the text layer below will need it, and of the numbers only the origin, 1 for
+the USA, 2 for Europe and 3 for Japan. The names are as someone once typed them: "toyouta", "vw".
 """
 
 # %%
@@ -80,7 +85,9 @@ batches_per_epoch = math.ceil(TRAINING_CARS / BATCH_SIZE)
 """
 ## Build the model: Auto MPG
 
-The network of script 08: 68,353 numbers to be learnt. Adam keeps two more for each of them.
+The network of script 08: 68,097 numbers to be learnt: 7 × 256 weights and 256 biases in the first
+layer, 256 × 256 and 256 in the second, 256 and 1 in the last, each a number of four bytes. Adam
+keeps two more for each of them.
 """
 
 # %%
@@ -103,7 +110,8 @@ model.compile(
 ## Train: with two checkpoints
 
 A list of callbacks may hold more than one checkpoint. One writes the whole model, the other the
-weights; the JSON, which holds no weights, is written once.
+weights; both names are fixed, so that the last epoch remains. The JSON holds no weights and does
+not change with the epochs; it is written once, by `to_json`.
 """
 
 # %%
@@ -133,10 +141,16 @@ json_file.write_text(model.to_json())
 """
 ## What is in the files
 
-A `.keras` file is a zip archive of three: what Keras wrote it and when, the structure as JSON, and
+A `.keras` file is a zip archive of three: which Keras wrote it and when, the structure as JSON, and
 the weights as HDF5. A `.weights.h5` file is that last one alone. In both, the optimizer's variables
-stand beside the layers': `save_weights_only` leaves out the structure, not the optimizer. Document
-5 expects it to save space; it saves the few kilobytes of the structure.
+stand next to the layers' weights: `save_weights_only` leaves out the structure, not the optimizer.
+
+In the list, `layers/dense/vars/0` are the weights of the first layer and `vars/1` its biases. Of
+the optimizer's variables the first counts the steps, the second is the learning rate, and then
+follow two for each array of the layers: Adam's running averages of the gradients and of their
+squares. A gradient tells for each weight in which direction the loss falls; without its averages,
+further training would begin with steps as uncertain as the first. Document 5 expects it to save
+space; it saves the few kilobytes of the structure.
 """
 
 # %%
@@ -147,12 +161,15 @@ for name, size in inside_whole.items():
     print(f"model.keras: {name:20}{size:10,} bytes")
 
 inside_weights = {}
+
+
+def note_array(name, item):
+    if isinstance(item, h5py.Dataset):
+        inside_weights[name] = item.shape
+
+
 with h5py.File(weights_file) as file:
-    file.visititems(
-        lambda name, item: (
-            inside_weights.update({name: item.shape}) if isinstance(item, h5py.Dataset) else None
-        )
-    )
+    file.visititems(note_array)
 for name, shape in inside_weights.items():
     print(f"model.weights.h5: {name:28}{shape}")
 optimizer_numbers = sum(
@@ -167,27 +184,40 @@ layer_numbers = sum(math.prod(shape) for shape in inside_weights.values()) - opt
 The whole model asks for nothing: `load_model`. The weights ask for the code that built the network,
 and to go on training also for `compile` and `optimizer.build`; without the latter the optimizer's
 part of the file is passed over. The JSON replaces the code, and since it holds the settings of
-`compile`, too, the optimizer comes back as well. Whoever opens the file without your code, on
-another machine or in a year, will be glad of the first or the third.
+`compile`, too, the optimizer comes back as well. Here `clone_model`, which copies the structure and
+draws new weights, stands for your code.
 
-The times are medians of five, in milliseconds, on whatever machine this runs.
+Which one to choose?
+
+- The *whole model* for most purposes: one file, nothing to remember. Think of who made it, though:
+  `load_model` builds whatever the structure inside asks for, so load only files that you trust.
+- *Weights alone* where the code is kept with care anyway. They need the same structure in the same
+  order, and a change in the code that keeps the shapes, such as another activation, is not noticed.
+- *Weights and JSON* where another program reads the structure, or where you want to read and
+  compare it yourself. Two files that belong together will be separated some day: keep them in one
+  folder.
+
+Whichever it is, load it once before you rely on it, as early as the first epoch has been saved.
+
+The times are medians of five, in milliseconds, on whatever machine this runs. At this size they are
+those of opening files and building layers, not of moving numbers; they tell that none of the three
+is a burden, and no more. With large networks the optimizer's share decides (script 04 counts the
+bytes), and it is the same in all three.
 """
 
 
 # %%
+def save_weights_and_json():
+    model.save_weights(scratch_weights)
+    scratch_json.write_text(model.to_json())
+
+
 def load_whole():
     return keras.models.load_model(whole_file)
 
 
 def load_weights_into_code():
-    rebuilt = keras.Sequential(
-        [
-            keras.Input(shape=(7,)),
-            keras.layers.Dense(256, activation="relu"),
-            keras.layers.Dense(256, activation="relu"),
-            keras.layers.Dense(1),
-        ]
-    )
+    rebuilt = keras.models.clone_model(model)
     rebuilt.compile(loss="mean_squared_error", optimizer="adam")
     rebuilt.optimizer.build(rebuilt.trainable_variables)
     rebuilt.load_weights(weights_file)
@@ -210,14 +240,16 @@ def median_milliseconds(action):
 
 
 scratch_whole, scratch_weights = OUT / "scratch.keras", OUT / "scratch.weights.h5"
+scratch_json = OUT / "scratch.json"
 save_whole = median_milliseconds(lambda: model.save(scratch_whole))
 save_weights = median_milliseconds(lambda: model.save_weights(scratch_weights))
-scratch_whole.unlink()
-scratch_weights.unlink()
+save_both = median_milliseconds(save_weights_and_json)
+for scratch in (scratch_whole, scratch_weights, scratch_json):
+    scratch.unlink()
 ways = {
     "whole model": ([whole_file], save_whole, load_whole, "Keras"),
     "weights only": ([weights_file], save_weights, load_weights_into_code, "your code"),
-    "weights and JSON": ([weights_file, json_file], save_weights, load_weights_into_json, "Keras"),
+    "weights and JSON": ([weights_file, json_file], save_both, load_weights_into_json, "Keras"),
 }
 sizes = {way: sum(file.stat().st_size for file in files) for way, (files, *_) in ways.items()}
 loaded = {way: load() for way, (_, _, load, _) in ways.items()}
@@ -232,12 +264,16 @@ for way, (files, save_time, load, needs) in ways.items():
 
 Now the layer with a vocabulary. `TextVectorization` learns the words that occur in the names
 (`adapt`) and turns a name into ones and zeros, one for each word: is it there? A small network
-learns from these which continent the car is from. The words are learnt from the training names
-alone. What it has never read counts as unknown.
+learns from these which continent the car is from. "ford pinto" becomes a row of zeros with two
+ones, in the columns of `ford` and `pinto`. The words are learnt from the training names alone. What
+the layer has never read counts as unknown, in a column of its own that it calls `[UNK]`.
 
-The layer works with strings, which JAX does not know; there it runs outside a compiled model only.
-So the names are turned into numbers first, and the network is trained on them, on every backend
-alike. Afterwards the two are put together to the model that one would hand on: name in, origin out.
+The layer works with strings, which JAX does not know; there it runs outside a compiled model only,
+by way of TensorFlow, which must be installed. So the names are turned into numbers first, and the
+network is trained on them, on every backend alike. Afterwards the two are put together to the model
+that one would hand on: name in, origin out. That is document 5's idea of making the words'
+preparation a part of the model: whoever gets the file need not know how the words were made into
+numbers, if the file has kept them.
 """
 
 # %%
@@ -268,12 +304,18 @@ telling_origin = keras.Sequential(
 """
 ## Who keeps the vocabulary
 
-A vocabulary is not a weight. In a `.keras` file it is an asset, a text file in the archive. The
-weights file has no place for it. Nor has the old `.h5` format for whole models, document 5's
-`.hdf5`: the Keras of that time refused to save such a layer; today's saves it, calls the format
-old, and says nothing of the vocabulary. The file loads without complaint, with every word unknown.
+A vocabulary is not a weight. It is not learnt by going downhill but by counting, and it consists of
+strings, for which an array of numbers has no place. In a `.keras` file it is an *asset*, a text
+file of its own in the archive. The weights file has no place for it. Nor has the old `.h5` format
+for whole models, document 5's `.hdf5`: the Keras of that time refused to save such a layer; today's
+saves it, calls the format old, and says nothing of the vocabulary. A mistake that is refused costs
+a minute; this one is noticed when the model is needed. The file loads without complaint, but the
+layer knows no word, and the first name put to it raises an error.
 
-One line notices: compare the vocabulary of the loaded layer with the one that was saved.
+One line notices: compare the vocabulary of the loaded layer with the one that was saved, or, where
+that is not at hand, with `["[UNK]"]`, a layer that knows nothing but the unknown. Put this line
+where the model is loaded, not where it is saved. The remedy, if it must be weights and JSON:
+`TextVectorization(vocabulary=words)` in place of `adapt` puts the words into the JSON.
 """
 
 
@@ -301,7 +343,7 @@ vocabulary_kept = {
 }
 print(f"\nThe vocabulary that was saved: {len(vocabulary)} words")
 for way, text_model in text_models.items():
-    verdict = "kept" if vocabulary_kept[way] else "LOST, and nothing was said"
+    verdict = "kept" if vocabulary_kept[way] else "LOST, and loading said nothing"
     print(f"{way:18}{len(vocabulary_of(text_model)):4d} words: {verdict}")
 
 # %% [markdown]
@@ -309,9 +351,11 @@ for way, text_model in text_models.items():
 ## Export for serving
 
 Document 5 gets by without an ending: the old Keras then wrote a folder. Today a name without an
-ending is refused, and `model.export` writes such a folder. It is made for answering, not for
-further training: the vocabulary is in it, the optimizer is not, and a program in another language
-can use it. Both this and answering with the whole model at once need a backend that knows strings.
+ending is refused, and `model.export` writes such a folder. It is made for serving, that is for
+answering requests: the vocabulary is in it, and a function named `serve` that answers; `load_model`
+cannot open it, `TFSMLayer` makes a layer of it. Both this and answering with the whole model at
+once need a backend that knows strings. Where it does not run, the script says so and goes on; what
+the files have kept of the vocabulary is checked on every backend.
 """
 
 # %%
@@ -334,8 +378,11 @@ for car, answer in zip(some_cars, expected_answers, strict=True):
 """
 ## Look: what the files hold
 
-On the left, two thirds of every file are the optimizer's. On the right, the words that are left
-after loading.
+The bars on the left are three files, or pairs of files, of one network; those on the right are the
+ways of the text model. On the left, two thirds of every file are the optimizer's, and the structure
+is hardly to be seen: leaving it out saves nothing. On the right, the words that are left after
+loading. The file formats of the three bars look alike from outside, and so do the models that come
+out of them, until one asks.
 """
 
 # %%
@@ -354,8 +401,7 @@ left.set(ylabel="size (kB)", ylim=(0, 1.35 * all_numbers))
 left.set_xticks(range(3), ["whole\nmodel", "weights\nonly", "weights\nand JSON"])
 left.legend(loc="upper right")
 words_left = [len(vocabulary_of(text_model)) for text_model in text_models.values()]
-bars = right.bar(range(3), words_left, color="#0072B2")
-right.bar_label(bars)
+right.bar_label(right.bar(range(3), words_left, color="#0072B2"))
 right.axhline(len(vocabulary), color="#D55E00", linestyle=":", label="vocabulary that was saved")
 right.set_title("A text layer after loading")
 right.set(ylabel="words", ylim=(0, 1.35 * len(vocabulary)))
@@ -368,8 +414,10 @@ figure.savefig(OUT / "learning_curve.png", dpi=150)
 ## Check
 
 All three ways give back the same model, bit for bit, optimizer included, which has counted every
-batch. The settings of `compile` are in both. Of the text models only the `.keras` file has kept its
-vocabulary, to the last word; with the other two the weights are right and the answers are not.
+batch. The settings of `compile` are in the `.keras` file and in the JSON. Of the text models only
+the `.keras` file has kept its vocabulary, to the last word; with the other two the weights are
+right, and the model can answer nothing. On TensorFlow, the loaded and the exported model answer as
+the one that was trained.
 """
 
 # %%
@@ -385,7 +433,7 @@ for rebuilt in loaded.values():
     assert int(rebuilt.optimizer.iterations) == EPOCHS * batches_per_epoch
 assert sorted(inside_whole) == ["config.json", "metadata.json", "model.weights.h5"]
 assert whole_structure["compile_config"] == json.loads(json_file.read_text())["compile_config"]
-assert layer_numbers == model.count_params()
+assert layer_numbers == model.count_params() == 68_097
 assert optimizer_numbers == 2 * layer_numbers + 2  # and a count and a learning rate
 assert sizes["whole model"] - sizes["weights only"] < 0.01 * sizes["whole model"]
 assert vocabulary_kept == {".keras": True, ".h5": False, ".weights.h5, JSON": False}

@@ -70,15 +70,28 @@ def test_a_save_that_fails_deletes_nothing(tmp_path, workspace):
 
 
 def test_files_of_others_and_of_an_earlier_run_are_left_alone(tmp_path, workspace):
-    for name in ("model-000.keras", "model-999.keras", "notes.txt"):
+    for name in ("model-000.keras", "model-005.keras", "notes.txt"):
         (tmp_path / name).write_text("not this run's")
     epochs_kept(callback_of_10(workspace), tmp_path, [5.0, 4.0, 3.0, 2.0], newest=1, best=1)
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "model-000.keras",
-        "model-999.keras",
-        "model-004.keras",
-        "notes.txt",
-    }
+    left = {"model-000.keras", "model-004.keras", "model-005.keras", "notes.txt"}
+    assert {path.name for path in tmp_path.iterdir()} == left
+
+
+def test_a_file_of_an_earlier_training_is_never_overwritten(tmp_path, workspace):
+    """Neither by a new callback nor by the same one in a second training."""
+    keep = callback_of_10(workspace)(tmp_path, "score", "min", 2, 0)
+    keep.set_model(types.SimpleNamespace(save=lambda path: path.write_text("first")))
+    keep.on_train_begin()
+    keep.on_epoch_end(0, {"score": 1.0})
+    keep.set_model(types.SimpleNamespace(save=lambda path: path.write_text("second")))
+    keep.on_train_begin()
+    with pytest.raises(FileExistsError, match="earlier training"):
+        keep.on_epoch_end(0, {"score": 0.5})
+    keep.on_epoch_end(1, {"score": 0.5})
+    keep.on_epoch_end(2, {"score": 0.4})
+    keep.on_epoch_end(3, {"score": 0.3})
+    assert (tmp_path / "model-001.keras").read_text() == "first"
+    assert {path.stem[-3:] for path in tmp_path.iterdir()} == {"001", "003", "004"}
 
 
 def test_a_misspelt_monitor_and_senseless_numbers_are_errors(tmp_path, workspace):

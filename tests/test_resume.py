@@ -222,13 +222,26 @@ def test_a_folder_that_takes_no_file_is_refused_before_training(place, kind):
     assert line.startswith(f"{folder} cannot be written to")
 
 
-def test_a_training_process_that_fails_is_not_taken_for_one_that_was_killed(place):
-    """No room for a single checkpoint: the limit on file sizes stands in for a full disk."""
+def test_a_disk_without_room_is_noticed_before_training(place):
+    """The limit on file sizes stands in for a full disk: 100 blocks of 1,024 bytes."""
     folder = place / "full"
     folder.mkdir()
-    finished = run(place, folder, limit="ulimit -f 5; ")
+    finished = run(place, folder, limit="ulimit -f 100; ")
     assert finished.returncode == 1
+    assert finished.stderr.splitlines()[-1].startswith(f"{folder} cannot be written to")
+    assert "Traceback" not in finished.stderr and not list(folder.iterdir())
+
+
+def test_a_training_that_ends_before_the_kill_is_not_started_for_ever(place):
+    script = place / f"{SCRIPT}.py"
+    script.write_text(script.read_text().replace("EPOCHS = 20", "EPOCHS = 3", 1))
+    folder = place / "short"
+    folder.mkdir()
+    finished = run(place, folder)
+    assert finished.returncode == 1 and "return code 1" in finished.stdout
+    assert "KILLED_AFTER must be less than EPOCHS" in finished.stderr
     assert f"{folder}: training into it failed" in finished.stderr.splitlines()[-1]
+    assert sorted(map(epoch_of, folder.iterdir())) == [1, 2, 3]
 
 
 def test_unscaled_rows_end_below_always_answering_no(workspace):
@@ -256,3 +269,26 @@ def test_epochs_is_the_last_epoch_and_compiling_again_makes_a_fresh_optimizer(wo
     assert int(model.optimizer.iterations) == 120
     model.compile(loss="binary_crossentropy", optimizer="adam")
     assert int(model.optimizer.iterations) == 0
+
+
+def test_what_callbacks_remember_is_lost_and_csvlogger_can_go_on(tmp_path, workspace):
+    """06 says so of checkpoint, EarlyStopping and CSVLogger."""
+    namespace = workspace(SCRIPT)
+    model = keras.models.load_model(newest(CHECKPOINTS))
+    log = tmp_path / "log.csv"
+    stop = keras.callbacks.EarlyStopping(monitor="loss", patience=5)
+    for start in (15, 17):
+        stop.wait, stop.best = 4, -1.0
+        new = keras.callbacks.ModelCheckpoint(tmp_path / "best.keras", save_best_only=True)
+        assert new.best is None
+        model.fit(
+            namespace["x"],
+            namespace["y"],
+            initial_epoch=start,
+            epochs=start + 2,
+            callbacks=[keras.callbacks.CSVLogger(log, append=True), stop],
+            verbose=0,
+        )
+        assert stop.best > 0
+    rows = log.read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["epoch", "15", "16", "17", "18"]
