@@ -46,3 +46,21 @@ def test_what_script_04_says_of_best_and_last_is_what_the_sweep_saw():
     assert round(statistics.median(losses), 4) == 0 and "nothing in the median" in text
     assert f"in {epochs.count(25)} of the {len(epochs)} runs of `docs/sweep.csv`" in text
     assert f"right {-min(losses):.4f} more often than the best, or {max(losses):.4f} less" in text
+
+
+def test_what_script_08_says_of_overtraining_is_what_the_sweep_saw():
+    found: dict[str, list[float]] = {}
+    for row in rows():
+        if row["quantity"].startswith("test_error_"):
+            found.setdefault(row["quantity"], []).append(float(row["value"]))
+    text = " ".join((REPOSITORY / "08_stop_overtraining.py").read_text().split())
+    for rate, sentence in (
+        ("constant", "the last epoch is worse than the best by {:.2f}, give or take {:.2f}"),
+        ("reduced", "the last is *better*, by {:.2f}, give or take {:.2f}"),
+    ):
+        best, last = (found[f"test_error_{rate}_rate_{which}"] for which in ("best", "last"))
+        cost = [after - before for before, after in zip(best, last, strict=True)]
+        assert f"The {len(cost)} runs of `docs/sweep.csv`" in text
+        uncertainty = statistics.stdev(cost) / len(cost) ** 0.5
+        assert sentence.format(abs(statistics.mean(cost)), uncertainty) in text
+        assert (statistics.mean(cost) > 0) == (rate == "constant")
