@@ -26,7 +26,7 @@ STALE := $(if $(PRESENT),$(sort $(shell \
 .PHONY: help all test bench sweep figures lock clean distclean check-settings check-data stale $(NUMBERS)
 
 help:
-	@echo "make all        make the environment, run scripts 01 to 05, show their results"
+	@echo "make all        make the environment, run scripts 01 to 10, show their results"
 	@echo "make 04         run one script (and what it reads from others)"
 	@echo "make test       make all, then prove the results"
 	@echo "make bench      time 01, 02 and 04 against the same experiments under Keras 2"
@@ -48,15 +48,17 @@ $(foreach script,$(SCRIPTS),$(eval $(firstword $(subst _, ,$(script))): out/$(sc
 test: all
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
-	.venv/bin/python -m pytest tests
+	.venv/bin/python -m pytest --numprocesses 2 --dist worksteal tests
 
 out/%/result.json: %.py $(LOCK) | $(ENVIRONMENT) check-data
 	.venv/bin/python $<
 
-PIMA := 01_checkpoint_improvements 02_checkpoint_best_only 03_load_checkpoint
-MNIST := 04_mnist_every_epoch 05_mnist_best_only
+PIMA := $(filter 01_% 02_% 03_% 06_% 07_%,$(SCRIPTS))
+MNIST := $(filter 04_% 05_%,$(SCRIPTS))
+AUTO_MPG := $(filter 08_% 09_% 10_%,$(SCRIPTS))
 $(PIMA:%=out/%/result.json): data/pima-indians-diabetes.csv
 $(MNIST:%=out/%/result.json): data/mnist.npz
+$(AUTO_MPG:%=out/%/result.json): data/auto-mpg.csv
 out/03_load_checkpoint/result.json: out/02_checkpoint_best_only/result.json
 
 ifneq ($(STALE),)

@@ -52,7 +52,9 @@ def workspace(tmp_path_factory, results):
         if script not in namespaces:
             namespace = namespaces[script] = {}
             for heading, code in code_under_headings(script).items():
-                if heading.startswith(("Settings", "Load the data", "Build the model")):
+                if heading.startswith(
+                    ("Settings", "Load the data", "Standardise", "Build the model")
+                ):
                     exec(compile(code, f"{script}: {heading}", "exec"), namespace)  # noqa: S102
         return namespaces[script]
 

@@ -43,6 +43,13 @@ def files_text(result: dict) -> str:
     return (result["files"][0] if count == 1 else f"{count} files") + size
 
 
+def number(value: float | None) -> str:
+    """A score with four digits, a count as it is, a dash where the document names no data."""
+    if value is None:
+        return "–"
+    return str(value) if isinstance(value, int) else f"{value:.4f}"
+
+
 def print_table(results: dict[str, dict]) -> None:
     header = ["script", "files written", "quantity", "documented", "reproduced", "seconds"]
     rows = [
@@ -50,8 +57,8 @@ def print_table(results: dict[str, dict]) -> None:
             script,
             files_text(result),
             result["quantity"],
-            f"{result['documented']:.4f}",
-            f"{result['reproduced']:.4f}",
+            number(result["documented"]),
+            number(result["reproduced"]),
             f"{result['seconds']:.1f}",
         ]
         for script, result in results.items()
@@ -99,7 +106,6 @@ def record(results: dict[str, dict]) -> dict:
                 "quantity": result["quantity"],
                 "documented": result["documented"],
                 "reproduced": round(result["reproduced"], 5),
-                "best_epoch": result["best_epoch"],
                 "seconds": result["seconds"],
             }
             for script, result in results.items()
@@ -127,7 +133,7 @@ def readme_tables(recorded: dict) -> str:
         rows = [recorded[backend]["rows"][script] for backend in backends]
         cells = [f"[{script[:2]} {first_sentence(script)}]({script}.py)"]
         cells += [" / ".join(dict.fromkeys(each["files"] for each in rows)), row["quantity"]]
-        cells += [f"{row['documented']:.4f}"] + [f"{each['reproduced']:.4f}" for each in rows]
+        cells += [number(row["documented"])] + [number(each["reproduced"]) for each in rows]
         cells += [f"{each['seconds']:.0f}" for each in rows]
         lines.append("| " + " | ".join(cells) + " |")
     lines.append("")
@@ -145,6 +151,8 @@ def typical_table(recorded: dict) -> str:
         header += [f"{name}: reached by", "median"]
     lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
     for script, row in recorded["tensorflow"]["rows"].items():
+        if not isinstance(row["documented"], float):
+            continue
         ran = sweep.SPEAKS_FOR.get(script, script)
         digits = max(4, len(str(row["documented"])) - 2)  # a float drops the last 0 of 0.9830
         short = [row["documented"] - recorded[b]["rows"][script]["reproduced"] for b in NAMES]

@@ -18,6 +18,11 @@ DATA = {
     "03_load_checkpoint": "data/pima-indians-diabetes.csv",
     "04_mnist_every_epoch": "data/mnist.npz",
     "05_mnist_best_only": "data/mnist.npz",
+    "06_resume_training": "data/pima-indians-diabetes.csv",
+    "07_checkpoint_options": "data/pima-indians-diabetes.csv",
+    "08_stop_overtraining": "data/auto-mpg.csv",
+    "09_weights_or_whole_model": "data/auto-mpg.csv",
+    "10_custom_callback": "data/auto-mpg.csv",
 }
 
 
@@ -98,6 +103,31 @@ def test_misshapen_mnist(copy, damage):
     path.write_bytes(content)
     line = refusal(copy, "04_mnist_every_epoch")
     assert line.startswith("data/mnist.npz") and "git checkout -- data/mnist.npz" in line
+
+
+@pytest.mark.parametrize("damage", ["row missing", "column missing", "no number", "empty"])
+def test_misshapen_auto_mpg(copy, damage):
+    path = copy / DATA["10_custom_callback"]
+    text = path.read_text()
+    path.write_text(
+        {
+            "row missing": text[text.index("\n") + 1 :],
+            "column missing": "\n".join(line.rpartition(",")[0] for line in text.splitlines()),
+            "no number": text.replace("307.0", "many", 1),
+            "empty": "",
+        }[damage]
+    )
+    line = refusal(copy, "10_custom_callback")
+    assert line.startswith("data/auto-mpg.csv") and "git checkout -- " in line
+
+
+@pytest.mark.parametrize("script", SCRIPTS[5:])
+def test_a_folder_that_cannot_be_made_is_refused_before_training(copy, script):
+    """A file in its place: the one hindrance that stops root as well."""
+    shutil.rmtree(copy / "out")
+    (copy / "out").write_text("a file, not a folder")
+    line = refusal(copy, script)
+    assert line.startswith(f"out/{script}") and "cannot be written to" in line
 
 
 @pytest.mark.parametrize("missing", ["weights.best.weights.h5", "result.json"])

@@ -41,15 +41,21 @@ def test_cells_under_the_same_heading_are_the_same_code():
     shared = {heading: found for heading, found in cells.items() if len(found) > 1}
     assert {"Load the data: Pima", "Build the model: Pima"} <= set(shared)
     assert {"Load the data: MNIST", "Build the model: MNIST"} <= set(shared)
+    assert {"Load the data: Auto MPG", "Build the model: Auto MPG"} <= set(shared)
+    assert "Standardise the columns" in shared
     for heading, found in shared.items():
         for (first, ours), (second, theirs) in itertools.combinations(found.items(), 2):
             assert ours == theirs, f"'{heading}' differs between {first} and {second}"
 
 
-def test_code_that_loads_pima_or_mnist_stands_under_the_shared_heading():
+def test_code_that_loads_data_stands_under_the_shared_heading():
     for script in SCRIPTS:
         for heading, code in code_under_headings(script).items():
-            for file, name in (("pima-indians", "Pima"), ("mnist.npz", "MNIST")):
+            for file, name in (
+                ("pima-indians", "Pima"),
+                ("mnist.npz", "MNIST"),
+                ("auto-mpg", "Auto MPG"),
+            ):
                 if file in code:
                     assert heading == f"Load the data: {name}", f"{script}: {heading}"
 

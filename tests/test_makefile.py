@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from conftest import BACKEND, REPOSITORY, SCRIPTS
 
-PIMA, MNIST = SCRIPTS[:3], SCRIPTS[3:5]
+PIMA, MNIST, AUTO_MPG = SCRIPTS[:3] + SCRIPTS[5:7], SCRIPTS[3:5], SCRIPTS[7:]
 
 
 def make(*arguments: str, cwd=REPOSITORY, **variables: str) -> subprocess.CompletedProcess:
@@ -41,12 +41,15 @@ def test_nothing_is_run_again():
     ("changed", "expected"),
     [
         ("01_checkpoint_improvements.py", PIMA[:1]),
-        ("02_checkpoint_best_only.py", PIMA[1:]),
-        ("03_load_checkpoint.py", PIMA[2:]),
+        ("02_checkpoint_best_only.py", PIMA[1:3]),
+        ("03_load_checkpoint.py", PIMA[2:3]),
         ("04_mnist_every_epoch.py", MNIST[:1]),
         ("data/pima-indians-diabetes.csv", PIMA),
+        ("06_resume_training.py", PIMA[3:4]),
+        ("10_custom_callback.py", AUTO_MPG[2:]),
         ("data/mnist.npz", MNIST),
-        ("out/02_checkpoint_best_only/result.json", PIMA[2:]),
+        ("data/auto-mpg.csv", AUTO_MPG),
+        ("out/02_checkpoint_best_only/result.json", PIMA[2:3]),
     ],
 )
 def test_a_change_runs_what_depends_on_it_and_nothing_else(changed, expected):

@@ -41,7 +41,7 @@ def test_the_recorded_numbers_could_be_ours(backend, results):
 
 
 def test_every_script_stands_in_the_reading_order():
-    order = re.findall(r"^\d\. \[(\d\d_\w+)\.py\]", README, flags=re.MULTILINE)
+    order = re.findall(r"^\d+\. \[(\d\d_\w+)\.py\]", README, flags=re.MULTILINE)
     assert order == SCRIPTS
 
 
@@ -82,4 +82,9 @@ def test_the_documented_values_are_those_of_the_documents(results):
         "03_load_checkpoint": 0.7773,
         "04_mnist_every_epoch": 0.9830,
         "05_mnist_best_only": 0.9830,
+        "06_resume_training": None,
+        "07_checkpoint_options": 7,
+        "08_stop_overtraining": None,
+        "09_weights_or_whole_model": None,
+        "10_custom_callback": None,
     }
