@@ -130,7 +130,9 @@ def readme_tables(recorded: dict) -> str:
     header += [f"reproduced, {name}" for name in names] + [f"seconds, {name}" for name in names]
     lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
     for script, row in recorded[backends[0]]["rows"].items():
-        rows = [recorded[backend]["rows"][script] for backend in backends]
+        rows = [recorded[backend]["rows"].get(script) for backend in backends]
+        if None in rows:  # a new script, not yet recorded on the other backend
+            continue
         cells = [f"[{script[:2]} {first_sentence(script)}]({script}.py)"]
         cells += [" / ".join(dict.fromkeys(each["files"] for each in rows)), row["quantity"]]
         cells += [number(row["documented"])] + [number(each["reproduced"]) for each in rows]

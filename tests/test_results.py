@@ -382,9 +382,11 @@ def test_09_only_the_keras_file_keeps_the_vocabulary(results):
     assert lost == ["[UNK]"]
 
 
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="only TensorFlow has strings")
 def test_09_the_answers_come_from_the_name_alone_and_fail_without_the_vocabulary():
     folder = OUT / "09_weights_or_whole_model"
+    if BACKEND != "tensorflow":  # which alone knows strings; the script says so
+        assert not (folder / "served").exists()
+        return
     names = keras.ops.convert_to_tensor(["toyota corolla", "ford pinto", "volkswagen rabbit"])
     model = keras.models.load_model(folder / "origin.keras")
     answers = np.asarray(model(names))
