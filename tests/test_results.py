@@ -4,6 +4,8 @@ import inspect
 import json
 import math
 import statistics
+import subprocess
+import sys
 
 import h5py
 import keras
@@ -380,6 +382,21 @@ def test_09_only_the_keras_file_keeps_the_vocabulary(results):
     assert len(kept) == result["words"] > 200 and {"ford", "toyota", "volkswagen"} <= set(kept)
     lost = keras.models.load_model(folder / "origin.h5").layers[0].get_vocabulary()
     assert lost == ["[UNK]"]
+
+
+def test_09_its_own_check_notices_a_vocabulary_that_was_lost(tmp_path):
+    """As if `.keras` files lost it one day: the script must not end well."""
+    script = tmp_path / "09_weights_or_whole_model.py"
+    text = (REPOSITORY / script.name).read_text()
+    lost = text.replace("keras.models.load_model(text_whole)", "from_json")
+    assert lost != text
+    script.write_text(lost)
+    (tmp_path / "data").symlink_to(REPOSITORY / "data")
+    run = subprocess.run(
+        [sys.executable, script.name], check=False, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert run.returncode == 1 and "assert vocabulary_kept ==" in run.stderr
+    assert "LOST" in run.stdout and not list(tmp_path.glob("out/*/result.json"))
 
 
 def test_09_the_answers_come_from_the_name_alone_and_fail_without_the_vocabulary():
