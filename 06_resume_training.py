@@ -2,7 +2,7 @@
 """
 # 06 · Resume a training that was killed
 
-A process that dies takes everything in its memory with it. On a machine that is only lent the disk
+A process that dies takes everything in its memory with it. On a machine that is only lent, the disk
 goes too: document 4 writes of Colab, whose runtimes end after 90 minutes without a connection and
 after 12 hours in any case. What was saved to a folder that outlives the machine remains. Here a
 training of 20 epochs is killed while it saves epoch 16, so that the file of epoch 15 is the last
@@ -11,7 +11,7 @@ whole one; a new process finds it, and trains the epochs that are missing.
 - Run:    `python 06_resume_training.py`
 - Reads:  `data/pima-indians-diabetes.csv`, and the checkpoints in `CHECKPOINT_DIR`, if you name one
 - Writes: `out/06_resume_training/`: 20 `.keras` files in `checkpoints/`, `learning_curve.png`,
-  `result.json`
+  `result.json`; if you name a folder, checkpoints and figure there, and nothing else
 - From:   document 4
 - Next:   `07_checkpoint_options.py` tries every option of the callback
 """
@@ -181,7 +181,6 @@ try:
     if not NAMED_DIR:
         shutil.rmtree(OUT, ignore_errors=True)
         CHECKPOINT_DIR.mkdir(parents=True)
-    OUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=CHECKPOINT_DIR) as trial:
         trial.write(bytes(1_000_000))
 except OSError as error:
@@ -249,6 +248,9 @@ for useless in damaged:
     print(f"{useless} was cut short or changed, and is removed")
 loaded_epoch, loaded_file = epoch, path
 loaded_weights = resumed.get_weights()
+loaded_state = [
+    np.array(part) for part in map(keras.ops.convert_to_numpy, resumed.optimizer.variables)
+]
 loaded_steps = int(resumed.optimizer.iterations)
 before = {number: float(file.stem[-5:]) for number, file in sorted(checkpoints_by_epoch().items())}
 print(f"Resuming after epoch {loaded_epoch}, from {loaded_file}")
@@ -270,7 +272,6 @@ for the best (script 07, `initial_value_threshold`), and `EarlyStopping` would b
 """
 
 # %%
-(OUT / "result.json").unlink(missing_ok=True)
 history = resumed.fit(
     x,
     y,
@@ -330,22 +331,23 @@ loaded_label = f"loaded: epoch {loaded_epoch}"
 axes.plot(
     loaded_epoch, before[loaded_epoch], "o", ms=15, mfc="none", mec="#D55E00", label=loaded_label
 )
-axes.set_title(f"Pima: killed after epoch {loaded_epoch}, resumed to epoch {EPOCHS}")
+axes.set_title(f"Pima: stopped after epoch {loaded_epoch}, resumed to epoch {EPOCHS}")
 axes.set(xlabel="epoch", ylabel="validation accuracy (share of correct answers)")
 axes.set_xticks(range(0, EPOCHS + 1, 5))
 axes.grid(alpha=0.3)
 axes.legend(loc="lower right")
-figure.savefig(OUT / "learning_curve.png", dpi=150)
+figure.savefig((CHECKPOINT_DIR if NAMED_DIR else OUT) / "learning_curve.png", dpi=150)
 
 # %% [markdown]
 """
 ## Check
 
-Every weight loaded was the file's, bit for bit: the archive is opened by hand and compared array by
-array, since that `load_model` raised nothing would not show it. The optimizer had counted the
-batches of the loaded epochs and no others, and in the end has counted those of 20 epochs: none was
-trained twice, none was left out. Each epoch trained has left its file, and in the end there are as
-many as epochs: the document's 20.
+Every weight loaded, and every number of the optimizer, was the file's, bit for bit: the archive is
+opened by hand and compared array by array, since that `load_model` raised nothing would not show
+it. The optimizer had counted the batches of the loaded epochs and no others, and in the end has
+counted those of 20 epochs: none was trained twice, none was left out. Each epoch trained has left
+its file, and in the end there are as many as epochs: the document's 20. In a folder of yours, which
+may begin anywhere, those of the missing epochs must have come.
 """
 
 # %%
@@ -357,7 +359,9 @@ with h5py.File(content) as file:
         for layer in file["layers"]
         for index in file[f"layers/{layer}/vars"]
     ]
-for loaded, saved in zip(loaded_weights, saved_arrays, strict=True):
+    state = file["optimizer/vars"]
+    saved_arrays += [state[str(index)][()] for index in range(len(state))]
+for loaded, saved in zip(loaded_weights + loaded_state, saved_arrays, strict=True):
     assert np.array_equal(loaded, saved)
 assert loaded_steps == loaded_epoch * batches_per_epoch
 assert int(resumed.optimizer.iterations) == max(EPOCHS, loaded_epoch) * batches_per_epoch
@@ -371,7 +375,8 @@ assert NAMED_DIR or sorted(checkpoints_by_epoch()) == list(epochs)
 ## Result
 
 Written last: where `result.json` exists, everything above has run and held. `make all` collects
-these files into one table, and runs a script again only if its file is missing or out of date.
+these files into one table, and runs a script again only if its file is missing or out of date. A
+run in a folder of yours is your own affair and leaves none.
 """
 
 # %%
@@ -390,6 +395,7 @@ result = {
     "backend": keras.backend.backend(),
     "backend_version": importlib.metadata.version(keras.backend.backend()),
 }
-(OUT / "result.json").write_text(json.dumps(result, indent=1))
+if not NAMED_DIR:
+    (OUT / "result.json").write_text(json.dumps(result, indent=1))
 missing = f"trained epochs {min(after)} to {max(after)}" if after else "nothing was missing"
 print(f"\nResumed after epoch {loaded_epoch}: {missing}, {len(checkpoints_by_epoch())} files")

@@ -129,7 +129,7 @@ with one checkpoint. So the scores are the same every time, and whatever differs
 doing. (The evaluation before them all has a reason: in the first `fit` of a model Keras on JAX
 shuffles once more than in the others, in order to look at a batch before it begins.) A second
 callback notes after which batch a file was written, by the time at which the file was last changed.
-What Keras warns of, or raises, goes into the table, too.
+What Keras warns of by Python's `warnings`, or raises, goes into the table, too.
 """
 
 # %%
@@ -152,7 +152,7 @@ def train(label, file_name, **options):
     folder = OUT / label.replace(" ", "_")
     saves, seen, batches = [], set(), 0
 
-    def note_saves(epoch, logs):
+    def note_saves(batch_or_epoch, logs):
         present = {(path.name, path.stat().st_mtime_ns) for path in folder.glob("*")}
         if present - seen:
             saves.append(batches)
@@ -161,9 +161,9 @@ def train(label, file_name, **options):
     def count_batch(batch, logs):
         nonlocal batches
         batches += 1
-        note_saves(None, logs)
 
-    notes = keras.callbacks.LambdaCallback(on_train_batch_end=count_batch, on_epoch_end=note_saves)
+    count = keras.callbacks.LambdaCallback(on_train_batch_end=count_batch)
+    notes = keras.callbacks.LambdaCallback(on_train_batch_end=note_saves, on_epoch_end=note_saves)
     curve, error, failed_after, printed = {}, "", None, io.StringIO()
     with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(printed):
         warnings.simplefilter("always", UserWarning)
@@ -176,7 +176,7 @@ def train(label, file_name, **options):
                 validation_batch_size=len(x_validation),
                 epochs=EPOCHS,
                 batch_size=BATCH_SIZE,
-                callbacks=[checkpoint, notes],
+                callbacks=[count, checkpoint, notes],
                 verbose=0,
             ).history
         except (KeyError, TypeError, ValueError) as raised:
@@ -264,16 +264,14 @@ train("max, own metric", "model-{epoch:02d}.keras", mode="max", **by_alarms)
 """
 ## save_weights_only and verbose
 
-Weights alone belong into a file ending in `.weights.h5`, and nowhere else. The name is not enough:
-without the option Keras writes a whole model in the old format under it, and `load_weights` refuses
-that later. `verbose=1` prints two lines for each save: one when it begins, one when it has ended. A
-log that stops between the two tells which file not to trust. With `save_best_only` it also says
-when nothing was saved.
+Weights alone belong into a file ending in `.weights.h5`, and nowhere else. The name is not enough,
+as the last training below shows. `verbose=1` prints two lines for each save: one when it begins,
+one when it has ended. A log that stops between the two tells which file not to trust. With
+`save_best_only` it also says when nothing was saved.
 """
 
 # %%
 train("weights only", "model-{epoch:02d}.weights.h5", save_weights_only=True)
-train("weights name alone", "model-{epoch:02d}.weights.h5")
 train("weights only as keras", "model-{epoch:02d}.keras", save_weights_only=True)
 train("verbose 1", "model-{epoch:02d}.keras", verbose=1)
 
@@ -323,6 +321,20 @@ train("threshold out of reach", names, initial_value_threshold=1.0, **by_accurac
 
 # %% [markdown]
 """
+## The weights' name without the option
+
+This training comes last, for a reason. `save_weights_only` forgotten, the name kept: Keras writes a
+whole model in the old `.h5` format under it, says no more than that the format is old (in its log,
+not as a warning), and `load_weights` refuses the file later. And writing that format, in Keras
+3.15, takes the optimizer's settings away from the model: `.keras` files that the same model writes
+afterwards load with another optimizer, which has forgotten everything.
+"""
+
+# %%
+train("weights name alone", "model-{epoch:02d}.weights.h5")
+
+# %% [markdown]
+"""
 ## The table
 
 How to read it: the option, the number of files left, and after which epochs a file was written. An
@@ -350,8 +362,8 @@ for label, training in trainings.items():
 
 Above, the scores of the one training that all these options watched. Below, a line for each option
 and a dot for each save. Crosses mark the options that ended in an error, at the point where they
-did. Compare the lines "best only" and "misspelt monitor": same intention, a name of long ago, and
-under a fixed file name nothing to see it by.
+did. Compare the lines "best only" and "misspelt monitor": the same was meant, and only the dots
+tell that something else happened.
 """
 
 # %%
@@ -439,6 +451,8 @@ for label, training in trainings.items():
     assert training["error"].partition(":")[0] == errors.get(label, ""), label
 assert trainings["val_acc in the name"]["failed_after_epochs"] == 1
 assert trainings["hdf5 as ending"]["failed_after_epochs"] == 0
+assert trainings["save_freq 9, val_loss"]["failed_after_epochs"] == 1.5
+assert trainings["save_freq, best, loss"]["failed_after_epochs"] == 0.67
 assert len(improvements(curve["val_accuracy"])) < EPOCHS
 assert trainings["fixed name"]["files"] == ["model.keras"]
 assert trainings["save_freq 9"]["files"][0] == "model-02-03.keras"

@@ -147,10 +147,11 @@ stand next to the layers' weights: `save_weights_only` leaves out the structure,
 
 In the list, `layers/dense/vars/0` are the weights of the first layer and `vars/1` its biases. Of
 the optimizer's variables the first counts the steps, the second is the learning rate, and then
-follow two for each array of the layers: Adam's running averages of the gradients and of their
-squares. A gradient tells for each weight in which direction the loss falls; without its averages,
-further training would begin with steps as uncertain as the first. Document 5 expects it to save
-space; it saves the few kilobytes of the structure.
+follow two for each array of the layers (the list is sorted as text, 10 before 2): Adam's running
+averages of the gradients and of their squares. A gradient tells for each weight in which direction
+the loss falls; without its averages, further training would begin with steps as uncertain as the
+first. Document 5 expects `save_weights_only` to save space; it saves the few kilobytes of the
+structure.
 """
 
 # %%
@@ -343,7 +344,7 @@ vocabulary_kept = {
 }
 print(f"\nThe vocabulary that was saved: {len(vocabulary)} words")
 for way, text_model in text_models.items():
-    verdict = "kept" if vocabulary_kept[way] else "LOST, and loading said nothing"
+    verdict = "kept" if vocabulary_kept[way] else "LOST, and loading said nothing of it"
     print(f"{way:18}{len(vocabulary_of(text_model)):4d} words: {verdict}")
 
 # %% [markdown]
@@ -381,8 +382,7 @@ for car, answer in zip(some_cars, expected_answers, strict=True):
 The bars on the left are three files, or pairs of files, of one network; those on the right are the
 ways of the text model. On the left, two thirds of every file are the optimizer's, and the structure
 is hardly to be seen: leaving it out saves nothing. On the right, the words that are left after
-loading. The file formats of the three bars look alike from outside, and so do the models that come
-out of them, until one asks.
+loading. All three models load without an error; only the height of the bars tells them apart.
 """
 
 # %%

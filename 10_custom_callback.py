@@ -21,9 +21,9 @@ does nothing.
 """
 ## Settings and seed
 
-The training is that of script 08 with its constant learning rate, whose validation loss goes up and
-down; its first 30 epochs, more exactly. Of 30 files five at the most may stay; have room for a
-sixth, which is there for the moment between writing and deleting.
+The training is the first 30 epochs of script 08 with its constant learning rate, whose validation
+loss does not simply fall. Of 30 files five at the most may stay; have room for a sixth, which is
+there for the moment between writing and deleting.
 """
 
 # %%
@@ -120,7 +120,8 @@ What matters here is the order and what is *not* deleted:
   still there; at worst one named `unfinished.keras` lies beside them, and the next save overwrites
   it.
 - Only files that this training has written are deleted, and none is overwritten: where a file of an
-  earlier training has the name that is needed, the callback stops. So every restart may leave five
+  earlier training has the name that is needed, the callback stops, and leaves the new model under
+  the other name. Move the old file away, or choose another folder. So every restart may leave five
   files more behind.
 - A score that is not a number is neither better nor worse than any other. Such a file may be among
   the newest, but never among the best. With `sorted` alone a NaN (not a number, what a loss becomes
@@ -152,10 +153,12 @@ class KeepNewestAndBest(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"model-{epoch + 1:03d}.keras"
-        if path.exists():
-            raise FileExistsError(f"{path} is of an earlier training: name another folder")
         unfinished = self.folder / "unfinished.keras"
         self.model.save(unfinished)
+        if path.exists():
+            raise FileExistsError(
+                f"{path} is of an earlier training; the new model is {unfinished}"
+            )
         unfinished.replace(path)
         if self.monitor not in logs:
             raise ValueError(f"{self.monitor!r} is not among {sorted(logs)}")
@@ -217,8 +220,8 @@ for epoch, listing in enumerate(listings, 1):
 
 Above, the score of each epoch. Below, a line for each file, from the epoch that wrote it to the
 last one after which it was still there. The short lines were merely new; the long ones were good,
-until better ones came; those with a ring are there in the end. At no time are there more than five,
-and at no time is the best so far missing.
+some of them until better ones came; those with a ring are there in the end. At no time are there
+more than five, and at no time is the best so far missing.
 """
 
 # %%

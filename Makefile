@@ -5,6 +5,7 @@ MAKEFLAGS += --no-builtin-rules
 
 KERAS_BACKEND ?= tensorflow
 export KERAS_BACKEND
+unexport CHECKPOINT_DIR
 
 # The environment: a finished one is used as it is, unless PYTHON asks for another version.
 PYTHON ?= $(if $(wildcard .venv/installed-*),.venv/bin/python,python3)

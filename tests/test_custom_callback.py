@@ -85,8 +85,9 @@ def test_a_file_of_an_earlier_training_is_never_overwritten(tmp_path, workspace)
     keep.on_epoch_end(0, {"score": 1.0})
     keep.set_model(types.SimpleNamespace(save=lambda path: path.write_text("second")))
     keep.on_train_begin()
-    with pytest.raises(FileExistsError, match="earlier training"):
+    with pytest.raises(FileExistsError, match="earlier training; the new model is .*unfinished"):
         keep.on_epoch_end(0, {"score": 0.5})
+    assert (tmp_path / "unfinished.keras").read_text() == "second"
     keep.on_epoch_end(1, {"score": 0.5})
     keep.on_epoch_end(2, {"score": 0.4})
     keep.on_epoch_end(3, {"score": 0.3})

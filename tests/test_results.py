@@ -3,9 +3,11 @@
 import inspect
 import json
 import math
+import re
 import statistics
 import subprocess
 import sys
+import zipfile
 
 import h5py
 import keras
@@ -269,6 +271,29 @@ def test_07_each_kept_model_is_that_of_its_epoch_whatever_the_option(results, wo
     assert best != worst
 
 
+def test_07_every_other_keras_file_still_has_its_optimizer():
+    """Saving as .h5 takes it away from all that follows: that training has to be the last."""
+    paths = sorted((OUT / "07_checkpoint_options").glob("*/*.keras"))
+    assert len(paths) > 50
+    for path in paths:
+        with zipfile.ZipFile(path) as archive:
+            optimizer = json.loads(archive.read("config.json"))["compile_config"].get("optimizer")
+        assert optimizer["class_name"] == "Adam", path
+
+
+def test_07_saving_as_h5_takes_the_optimizer_from_later_files(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(loss="mse", optimizer="adam")
+    model.fit(np.ones((4, 2)), np.ones(4), epochs=3, verbose=0)
+    loaded = []
+    for name in ("before.keras", "old.h5", "after.keras"):
+        model.save(tmp_path / name)
+        if name.endswith(".keras"):
+            loaded.append(keras.models.load_model(tmp_path / name).optimizer)
+    assert [type(each).__name__ for each in loaded] == ["Adam", "RMSprop"]
+    assert [int(each.iterations) for each in loaded] == [3, 0]
+
+
 def test_07_a_whole_model_under_the_name_of_weights_is_refused_by_load_weights():
     (path, *_) = sorted((OUT / "07_checkpoint_options" / "weights_name_alone").iterdir())
     model = keras.Sequential(
@@ -342,6 +367,22 @@ def test_08_the_test_errors_of_the_best_are_those_of_the_files(results, workspac
             assert math.isclose(error, recorded, rel_tol=1e-6)
 
 
+@pytest.mark.parametrize("script", ["06_resume_training", "07_checkpoint_options"])
+def test_pima_is_standardised_by_the_training_rows_alone(script, workspace):
+    namespace = workspace(script)
+    trained_on = namespace["x"][: namespace["training_rows"]]
+    assert np.allclose(trained_on.mean(axis=0), 0) and np.allclose(trained_on.std(axis=0), 1)
+    assert not np.allclose(namespace["x"].mean(axis=0), 0, atol=1e-3)
+    assert np.array_equal(namespace["x_validation"], namespace["x"][namespace["training_rows"] :])
+
+
+def test_08_the_cost_is_that_of_the_last_epoch_over_the_best(results):
+    result = results["08_stop_overtraining"]
+    for name, errors in result["test_errors"].items():
+        cost = statistics.mean(errors["last"]) - statistics.mean(errors["best"])
+        assert result["cost_of_last"][name] == pytest.approx(cost) and cost != 0
+
+
 def test_08_the_learning_rate_falls_as_each_way_says(results):
     result = results["08_stop_overtraining"]
     rates = result["learning_rate"]
@@ -371,7 +412,7 @@ def test_09_the_files_hold_what_the_script_says(results):
     assert result["sizes"]["weights only"] == (folder / "model.weights.h5").stat().st_size
 
 
-def test_09_only_the_keras_file_keeps_the_vocabulary(results):
+def test_09_only_the_keras_file_keeps_the_vocabulary(results, workspace):
     result, folder = results["09_weights_or_whole_model"], OUT / "09_weights_or_whole_model"
     assert result["vocabulary_kept"] == {
         ".keras": True,
@@ -380,6 +421,9 @@ def test_09_only_the_keras_file_keeps_the_vocabulary(results):
     }
     kept = keras.models.load_model(folder / "origin.keras").layers[0].get_vocabulary()
     assert len(kept) == result["words"] > 200 and {"ford", "toyota", "volkswagen"} <= set(kept)
+    namespace = workspace("09_weights_or_whole_model")
+    read = " ".join(namespace["table"][namespace["training"], 7]).lower()
+    assert set(kept) - {"[UNK]"} <= set(re.sub(r"[^\w\s]", "", read).split())
     lost = keras.models.load_model(folder / "origin.h5").layers[0].get_vocabulary()
     assert lost == ["[UNK]"]
 
