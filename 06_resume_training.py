@@ -248,9 +248,7 @@ for useless in damaged:
     print(f"{useless} was cut short or changed, and is removed")
 loaded_epoch, loaded_file = epoch, path
 loaded_weights = resumed.get_weights()
-loaded_state = [
-    np.array(part) for part in map(keras.ops.convert_to_numpy, resumed.optimizer.variables)
-]
+loaded_state = [keras.ops.convert_to_numpy(part) for part in resumed.optimizer.variables]
 loaded_steps = int(resumed.optimizer.iterations)
 before = {number: float(file.stem[-5:]) for number, file in sorted(checkpoints_by_epoch().items())}
 print(f"Resuming after epoch {loaded_epoch}, from {loaded_file}")

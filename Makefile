@@ -31,7 +31,7 @@ help:
 	@echo "make 04         run one script (and what it reads from others)"
 	@echo "make test       make all, then prove the results"
 	@echo "make bench      time 01, 02 and 04 against the same experiments under Keras 2"
-	@echo "make sweep      run the scripts for 20 seeds, derive tests/expected.json (an hour)"
+	@echo "make sweep      run the scripts for 20 seeds, derive tests/expected.json (1 to 2 hours)"
 	@echo "make figures    renew README's tables and figure from the results of make all"
 	@echo "make lock       resolve the lock files from pyproject.toml (LOCK_FLAGS=--upgrade: newest)"
 	@echo "make clean      remove out/; make distclean removes the environment too"

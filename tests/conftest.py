@@ -1,6 +1,7 @@
 """What several tests need: the scripts, cut into cells, and the results that `make all` left."""
 
 import ast
+import hashlib
 import json
 import os
 import pathlib
@@ -32,6 +33,22 @@ def code_under_headings(script: str) -> dict[str, str]:
 def docstring(script: str) -> str:
     """The first cell's text."""
     return ast.get_docstring(ast.parse((REPOSITORY / f"{script}.py").read_text()))
+
+
+def contents(folder: pathlib.Path) -> dict[str, str]:
+    """Relative path -> SHA-256, for every file below the folder."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def score(model, namespace) -> float:
+    """Accuracy on the validation rows, in the batches in which `fit` scored them."""
+    rows = namespace["x_validation"], namespace["y_validation"]
+    size = 254 if len(rows[0]) == 254 else 200
+    return model.evaluate(*rows, batch_size=size, verbose=0, return_dict=True)["accuracy"]
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Bad input ends a script with one line and exit status 1, and loses nothing."""
 
-import hashlib
 import shutil
 import subprocess
 import sys
@@ -8,7 +7,7 @@ import sys
 import h5py
 import keras
 import pytest
-from conftest import REPOSITORY, SCRIPTS
+from conftest import REPOSITORY, SCRIPTS, contents
 
 SAVED = "out/02_checkpoint_best_only"
 MAKE_IT = "Make it: make 02 (or python 02_checkpoint_best_only.py)"
@@ -37,14 +36,6 @@ def copy(tmp_path):
     shutil.copytree(REPOSITORY / "data", tmp_path / "data")
     shutil.copytree(REPOSITORY / SAVED, tmp_path / SAVED, dirs_exist_ok=True)
     return tmp_path
-
-
-def contents(folder) -> dict[str, str]:
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 def refusal(folder, script: str) -> str:

@@ -15,17 +15,10 @@ import matplotlib.image
 import numpy as np
 import pytest
 import sweep
-from conftest import BACKEND, REPOSITORY, SCRIPTS
+from conftest import BACKEND, REPOSITORY, SCRIPTS, score
 
 EXPECTED = json.loads((REPOSITORY / "tests" / "expected.json").read_text())
 OUT = REPOSITORY / "out"
-
-
-def score(model, namespace) -> float:
-    """Accuracy on the validation rows, in the batches in which `fit` scored them."""
-    rows = namespace["x_validation"], namespace["y_validation"]
-    size = 254 if len(rows[0]) == 254 else 200
-    return model.evaluate(*rows, batch_size=size, verbose=0, return_dict=True)["accuracy"]
 
 
 def strict_improvements(values: list[float]) -> list[int]:

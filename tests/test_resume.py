@@ -1,6 +1,5 @@
 """Script 06 resumes what lies in a folder that the reader named, and never loses it."""
 
-import hashlib
 import os
 import pathlib
 import re
@@ -12,14 +11,10 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from conftest import BACKEND, REPOSITORY
+from conftest import BACKEND, REPOSITORY, contents, score
 
 SCRIPT = "06_resume_training"
 CHECKPOINTS = REPOSITORY / "out" / SCRIPT / "checkpoints"
-
-
-def sums(folder: pathlib.Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
 def epoch_of(path: pathlib.Path) -> int:
@@ -63,11 +58,11 @@ def run(place, folder, limit="") -> subprocess.CompletedProcess:
 
 def refusal(place, folder) -> str:
     """Run the script, which must refuse the folder and change nothing; return its one line."""
-    before = sums(folder) if folder.is_dir() and folder != pathlib.Path("/proc") else None
+    before = contents(folder) if folder.is_dir() and folder != pathlib.Path("/proc") else None
     finished = run(place, folder)
     assert finished.returncode == 1, finished.stdout + finished.stderr
     assert "Traceback" not in finished.stderr
-    assert before is None or sums(folder) == before
+    assert before is None or contents(folder) == before
     assert not (place / "out").exists()
     return finished.stderr.rstrip().splitlines()[-1]
 
@@ -83,9 +78,7 @@ def test_each_of_20_models_scores_what_its_name_says_and_has_counted_its_batches
     namespace = workspace(SCRIPT)
     for path in CHECKPOINTS.iterdir():
         model = keras.models.load_model(path)
-        rows = namespace["x_validation"], namespace["y_validation"]
-        scores = model.evaluate(*rows, batch_size=254, verbose=0, return_dict=True)
-        assert f"{scores['accuracy']:.3f}" == path.stem[-5:]
+        assert f"{score(model, namespace):.3f}" == path.stem[-5:]
         assert int(model.optimizer.iterations) == epoch_of(path) * 6
 
 
@@ -107,11 +100,11 @@ def test_resumed_it_is_that_curve_on_tensorflow_only(results):
 def test_what_lies_in_a_named_folder_is_resumed_and_nothing_else_touched(place, drive):
     (drive / "notes.txt").write_text("mine")
     shutil.copy(newest(drive), drive / "weights-final.keras")
-    before = sums(drive)
+    before = contents(drive)
     finished = run(place, drive)
     assert finished.returncode == 0, finished.stderr
     assert "Resumed after epoch 18: trained epochs 19 to 20, 20 files" in finished.stdout
-    after = sums(drive)
+    after = contents(drive)
     assert before.items() <= after.items() and len(after) == len(before) + 3
     assert (drive / "learning_curve.png").exists() and not (place / "out").exists()
 
@@ -129,12 +122,12 @@ def test_an_empty_named_folder_is_where_a_training_begins(place):
 def test_a_finished_training_is_left_as_it_is(place, drive):
     for path in CHECKPOINTS.iterdir():
         shutil.copy(path, drive)
-    before = sums(drive)
+    before = contents(drive)
     finished = run(place, drive)
     assert finished.returncode == 0, finished.stderr
     assert "nothing was missing" in finished.stdout
-    assert sums(drive).keys() - before.keys() == {"learning_curve.png"}
-    assert before.items() <= sums(drive).items()
+    assert contents(drive).keys() - before.keys() == {"learning_curve.png"}
+    assert before.items() <= contents(drive).items()
 
 
 def damage(path: pathlib.Path, kind: str) -> None:
