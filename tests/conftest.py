@@ -12,12 +12,18 @@ import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 SCRIPTS = sorted(path.stem for path in REPOSITORY.glob("[0-9][0-9]_*.py"))
+BEYOND = sorted(path.stem for path in REPOSITORY.glob("beyond/[0-9][0-9]_*.py"))
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
+
+
+def path_of(script: str) -> pathlib.Path:
+    """Where a script of either part lies."""
+    return REPOSITORY / ("beyond" if script in BEYOND else ".") / f"{script}.py"
 
 
 def code_under_headings(script: str) -> dict[str, str]:
     """Heading -> the code of all cells under it, in the order of the script."""
-    notebook = jupytext.read(REPOSITORY / f"{script}.py")
+    notebook = jupytext.read(path_of(script))
     sections: dict[str, str] = {}
     heading = ""
     for cell in notebook.cells:
@@ -32,7 +38,7 @@ def code_under_headings(script: str) -> dict[str, str]:
 
 def docstring(script: str) -> str:
     """The first cell's text."""
-    return ast.get_docstring(ast.parse((REPOSITORY / f"{script}.py").read_text()))
+    return ast.get_docstring(ast.parse(path_of(script).read_text()))
 
 
 def contents(folder: pathlib.Path) -> dict[str, str]:

@@ -29,7 +29,10 @@ def declared(*extras: str) -> list[Requirement]:
     return [Requirement(line) for line in lines]
 
 
-@pytest.mark.parametrize(("lock", "extras"), [(LOCKS[0], ["test"]), (LOCKS[1], ["test", "beyond"])])
+@pytest.mark.parametrize(
+    ("lock", "extras"),
+    [(LOCKS[0], ["scripts", "test"]), (LOCKS[1], ["scripts", "test", "beyond"])],
+)
 def test_each_lock_holds_what_is_declared(lock, extras):
     for requirement in declared(*extras):
         versions = pins(lock)[requirement.name.lower()]
@@ -51,7 +54,7 @@ def test_every_pin_has_hashes_and_no_host_is_named(lock):
 
 def test_installed_is_what_is_locked():
     locked = pins(LOCKS[0])
-    for requirement in declared("test"):
+    for requirement in declared("scripts", "test"):
         name = requirement.name.lower()
         assert importlib.metadata.version(name) in locked[name]
 
