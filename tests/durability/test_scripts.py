@@ -1,0 +1,70 @@
+"""Part two's scripts ran in full, on this backend, and found what they say."""
+
+import json
+import re
+
+import pytest
+from conftest import BACKEND, BEYOND, REPOSITORY
+from durable_checkpoint import verify
+from test_makefile import make
+
+
+@pytest.fixture(scope="module")
+def found():
+    """Script -> content of its result.json."""
+    return {
+        script: json.loads((REPOSITORY / "out" / script / "result.json").read_text())
+        for script in BEYOND
+    }
+
+
+@pytest.mark.parametrize("script", BEYOND)
+def test_it_ran_on_this_backend_and_left_what_it_lists(found, script):
+    result = found[script]
+    assert result["script"] == script and result["backend"] == BACKEND
+    assert result["documented"] is None and result["seconds"] > 0
+    folder = REPOSITORY / "out" / script
+    present = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+    assert present - {"result.json"} >= set(result["files"])
+    pictures = [name for name in present if name.endswith(".png")]
+    assert pictures and all((folder / name).stat().st_size > 20_000 for name in pictures)
+
+
+def test_11_every_kill_left_a_file_of_durable_checkpoint_and_hardly_one_of_stock(found):
+    result = found["11_survive_a_crash"]
+    for kills in result["kills"].values():
+        assert len(kills) >= 20 and all(kill["status"] == -9 for kill in kills)
+    kills, stock = (result["kills"][name] for name in ("DurableCheckpoint", "ModelCheckpoint"))
+    assert all(kill["left"] is not None for kill in kills)
+    lost = [kill for kill in stock if kill["left"] is None]
+    assert len(lost) >= 14
+    assert result["reproduced"] == 1.0
+    assert result["stock"] == pytest.approx(1 - len(lost) / len(stock))
+
+
+def test_11_the_file_that_the_last_kill_left_is_the_one_that_was_saved(found):
+    folder = REPOSITORY / "out" / "11_survive_a_crash"
+    assert verify(folder / "DurableCheckpoint" / "model.weights.h5") == "checksum"
+
+
+def test_11_in_every_step_a_crash_left_a_verified_file(found):
+    crashes = found["11_survive_a_crash"]["crashes"]
+    assert len(crashes) == 5
+    assert all(crash["status"] < 0 and crash["verdict"] == "checksum" for crash in crashes)
+
+
+def test_13_the_background_save_holds_the_training_less(found):
+    assert 0 < found["13_background_checkpoint"]["reproduced"] < 0.5
+
+
+def test_make_runs_part_two_again_when_the_module_changes():
+    run = make("--dry-run", "-W", "beyond/durable_checkpoint.py", "beyond")
+    ran = re.findall(r"^\.venv/bin/python beyond/(\d\d_\w+)\.py$", run.stdout, flags=re.MULTILINE)
+    assert run.returncode == 0 and sorted(ran) == BEYOND
+    run = make("--dry-run", "beyond")
+    assert not re.findall(r"^\.venv/bin/python beyond/", run.stdout, flags=re.MULTILINE)
+
+
+def test_readme_lists_every_script_of_part_two():
+    readme = (REPOSITORY / "README.md").read_text()
+    assert re.findall(r"^- \[beyond/(\d\d_\w+)\.py\]", readme, flags=re.MULTILINE) == BEYOND
