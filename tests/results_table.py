@@ -1,7 +1,8 @@
 """Print what the scripts left in out/ as one table.
 
-    python tests/results_table.py                  all scripts
-    python tests/results_table.py 04               one of them
+    python tests/results_table.py                  scripts 01 to 10
+    python tests/results_table.py --beyond         the scripts in beyond/
+    python tests/results_table.py 04               one script
     python tests/results_table.py --write-readme   also renew README's tables and figure
 
 --write-readme keeps this backend's rows in docs/results.json, with machine, versions and commit,
@@ -24,16 +25,22 @@ import sweep
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 RECORDED = REPOSITORY / "docs" / "results.json"
 README = REPOSITORY / "README.md"
-README_FIGURES = ("04_mnist_every_epoch",)
+README_FIGURES = {
+    "04_mnist_every_epoch": "learning_curve.png",
+    "11_survive_a_crash": "kills.png",
+}
 NAMES = {"tensorflow": "TensorFlow", "jax": "JAX"}
 
 
-def read_results() -> dict[str, dict]:
-    """Script -> content of its result.json, in the scripts' order."""
-    return {
-        path.parent.name: json.loads(path.read_text())
-        for path in sorted(REPOSITORY.glob("out/[0-9][0-9]_*/result.json"))
-    }
+def read_results(*folders: str) -> dict[str, dict]:
+    """Script -> content of its result.json, in order, for the scripts in these folders."""
+    scripts = sorted(
+        script.stem
+        for folder in folders
+        for script in (REPOSITORY / folder).glob("[0-9][0-9]_*.py")
+    )
+    paths = [REPOSITORY / "out" / script / "result.json" for script in scripts]
+    return {path.parent.name: json.loads(path.read_text()) for path in paths if path.exists()}
 
 
 def files_text(result: dict) -> str:
@@ -72,7 +79,7 @@ def print_table(results: dict[str, dict]) -> None:
         for r in results.values()
     }
     print("\n" + "; ".join(sorted(versions)))
-    print("Seconds count from the first line after the imports. Figures: out/*/learning_curve.png")
+    print("Seconds count from the first line after the imports. Figures: out/*/*.png")
 
 
 def processor() -> str:
@@ -185,18 +192,19 @@ def write_readme(recorded: dict) -> None:
 
 
 def copy_figures() -> None:
-    for script in README_FIGURES:
+    for script, name in README_FIGURES.items():
         figure = REPOSITORY / "docs" / "figures" / f"{script}.png"
         figure.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(REPOSITORY / "out" / script / "learning_curve.png", figure)
+        shutil.copy(REPOSITORY / "out" / script / name, figure)
 
 
 if __name__ == "__main__":
-    results = read_results()
+    results = read_results("beyond") if sys.argv[1:] == ["--beyond"] else read_results(".")
     if sys.argv[1:] == ["--write-readme"]:
         write_readme(record(results))
         if {result["backend"] for result in results.values()} == {"tensorflow"}:
             copy_figures()
-    elif sys.argv[1:]:
+    elif sys.argv[1:] and sys.argv[1] != "--beyond":
+        results = read_results(".", "beyond")
         results = {script: result for script, result in results.items() if script[:2] in sys.argv}
     print_table(results)

@@ -6,14 +6,14 @@ import re
 
 import jupytext
 import pytest
-from conftest import REPOSITORY, SCRIPTS, code_under_headings, docstring
+from conftest import BEYOND, REPOSITORY, SCRIPTS, code_under_headings, docstring, path_of
 
 PART_ONE_IMPORTS = {"keras", "numpy", "matplotlib", "h5py"}
 ORDER = ["Settings", "Load the data", "Build the model", "Train", "Look", "Check", "Result"]
 
 
 def source(script: str) -> str:
-    return (REPOSITORY / f"{script}.py").read_text()
+    return path_of(script).read_text()
 
 
 def strings(script: str) -> list[str]:
@@ -34,7 +34,7 @@ def declared(script: str, field: str) -> str:
 
 def test_cells_under_the_same_heading_are_the_same_code():
     cells: dict[str, dict[str, str]] = {}
-    for script in SCRIPTS:
+    for script in SCRIPTS + BEYOND:
         for heading, code in code_under_headings(script).items():
             if not heading.startswith(("Settings", "Check", "Result")):
                 cells.setdefault(heading, {})[script] = code
@@ -49,7 +49,7 @@ def test_cells_under_the_same_heading_are_the_same_code():
 
 
 def test_code_that_loads_data_stands_under_the_shared_heading():
-    for script in SCRIPTS:
+    for script in SCRIPTS + BEYOND:
         for heading, code in code_under_headings(script).items():
             for file, name in (
                 ("pima-indians", "Pima"),
@@ -60,7 +60,7 @@ def test_code_that_loads_data_stands_under_the_shared_heading():
                     assert heading == f"Load the data: {name}", f"{script}: {heading}"
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", SCRIPTS + BEYOND)
 def test_sections_follow_the_common_order(script):
     headings = list(code_under_headings(script))
     assert headings[0].startswith(f"{script[:2]} · ")
@@ -70,21 +70,23 @@ def test_sections_follow_the_common_order(script):
     assert set(known) == set(ORDER)
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", SCRIPTS + BEYOND)
 def test_first_cell_declares_what_the_code_does(script):
-    assert declared(script, "Run").strip() == f"`python {script}.py`"
-    assert declared(script, "From").startswith("document")
+    assert declared(script, "Run").strip() == f"`python {path_of(script).relative_to(REPOSITORY)}`"
+    assert declared(script, "From").startswith("beyond" if script in BEYOND else "document")
     assert f"out/{script}/" in declared(script, "Writes")
     read = [text for text in strings(script) if re.match(r"(data|out)/", text)]
     read = [text for text in read if text != f"out/{script}"]
-    assert read and all(f"`{text}`" in declared(script, "Reads") for text in read)
+    assert (read or script in BEYOND) and all(
+        f"`{text}`" in declared(script, "Reads") for text in read
+    )
     named = re.findall(r"`((?:data|out)/[^`]*)`", declared(script, "Reads"))
     assert sorted(named) == sorted(read)
-    following = re.findall(r"`(\d\d_\w+\.py)`", declared(script, "Next"))
+    following = re.findall(r"`((?:beyond/)?\d\d_\w+\.py)`", declared(script, "Next"))
     assert all((REPOSITORY / name).is_file() for name in following)
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", SCRIPTS + BEYOND)
 def test_standalone_and_without_switches(script):
     import sys
 
@@ -95,26 +97,27 @@ def test_standalone_and_without_switches(script):
             imported |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             imported.add(node.module.split(".")[0])
+    if script in BEYOND:
+        imported.discard("durable_checkpoint")
     assert imported <= PART_ONE_IMPORTS | set(sys.stdlib_module_names)
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     assert not names & {"__file__", "tf", "argparse"}
-    assert not imported & {"argparse", "multiprocessing", "os"} or "CHECKPOINT_DIR" in source(
-        script
-    )
+    assert not imported & {"argparse", "multiprocessing"}
+    assert "os" not in imported or "CHECKPOINT_DIR" in source(script) or script in BEYOND
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", SCRIPTS + BEYOND)
 def test_prose_is_30_to_45_percent_of_the_lines(script):
-    notebook = jupytext.read(REPOSITORY / f"{script}.py")
+    notebook = jupytext.read(path_of(script))
     lines = {"markdown": 0, "code": 0}
     for cell in notebook.cells:
         lines[cell.cell_type] += sum(bool(line.strip()) for line in cell.source.splitlines())
     assert 0.30 <= lines["markdown"] / sum(lines.values()) <= 0.45, lines
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", SCRIPTS + BEYOND)
 def test_becomes_a_notebook_and_back_without_loss(script):
-    notebook = jupytext.read(REPOSITORY / f"{script}.py")
+    notebook = jupytext.read(path_of(script))
     assert notebook.cells[0].cell_type == "markdown"
     assert notebook.cells[0].source.startswith(f"# {script[:2]} · ")
     through_ipynb = jupytext.reads(jupytext.writes(notebook, fmt="ipynb"), fmt="ipynb")
