@@ -16,21 +16,26 @@ ENVIRONMENT := .venv/installed-$(VERSION)-$(LOCK)
 BEYOND_ENVIRONMENT := .venv/installed-$(VERSION)-requirements-beyond.txt
 
 SCRIPTS := $(basename $(sort $(wildcard [0-9][0-9]_*.py)))
+BEYOND := $(basename $(notdir $(sort $(wildcard beyond/[0-9][0-9]_*.py))))
 RESULTS := $(SCRIPTS:%=out/%/result.json)
-NUMBERS := $(foreach script,$(SCRIPTS),$(firstword $(subst _, ,$(script))))
+BEYOND_RESULTS := $(BEYOND:%=out/%/result.json)
+NUMBERS := $(foreach script,$(SCRIPTS) $(BEYOND),$(firstword $(subst _, ,$(script))))
 
 # A result that another backend or another Python left behind counts as missing.
-PRESENT := $(wildcard $(RESULTS))
+PRESENT := $(wildcard $(RESULTS) $(BEYOND_RESULTS))
 STALE := $(if $(PRESENT),$(sort $(shell \
 	grep -L '"backend": "$(KERAS_BACKEND)"' $(PRESENT); grep -L '"python": "$(VERSION)\.' $(PRESENT))))
 
-.PHONY: help all test bench sweep figures lock clean distclean check-settings check-data stale $(NUMBERS)
+.PHONY: help all test beyond test-beyond torture bench sweep figures lock clean distclean check-settings check-data stale $(NUMBERS)
 
 help:
 	@echo "make all        make the environment, run scripts 01 to 10, show their results"
 	@echo "make 04         run one script (and what it reads from others)"
 	@echo "make test       make all, then prove the results"
-	@echo "make bench      time 01, 02 and 04 against the same experiments under Keras 2"
+	@echo "make beyond     run the scripts in beyond/"
+	@echo "make test-beyond  make beyond, then prove it: kills, full disks, damage (5 minutes)"
+	@echo "make torture    1000 kills in mid-save for each format, noted in docs/torture.csv (1 hour)"
+	@echo "make bench      time 01, 02 and 04 against Keras 2, and saving against stock Keras"
 	@echo "make sweep      run the scripts for 20 seeds, derive tests/expected.json (1 to 2 hours)"
 	@echo "make figures    renew README's tables and figure from the results of make all"
 	@echo "make lock       resolve the lock files from pyproject.toml (LOCK_FLAGS=--upgrade: newest)"
@@ -44,14 +49,25 @@ all: $(RESULTS)
 
 $(NUMBERS): %: $(ENVIRONMENT)
 	@.venv/bin/python tests/results_table.py $@
-$(foreach script,$(SCRIPTS),$(eval $(firstword $(subst _, ,$(script))): out/$(script)/result.json))
+$(foreach script,$(SCRIPTS) $(BEYOND),$(eval $(firstword $(subst _, ,$(script))): out/$(script)/result.json))
+
+beyond: $(BEYOND_RESULTS)
+	@.venv/bin/python tests/results_table.py --beyond
 
 test: all
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
-	.venv/bin/python -m pytest --numprocesses 2 --dist worksteal tests
+	$(PYTEST) --ignore tests/durability tests
+
+test-beyond: beyond
+	$(PYTEST) tests/durability
+
+PYTEST := .venv/bin/python -m pytest --numprocesses 2 --dist worksteal
 
 out/%/result.json: %.py $(LOCK) | $(ENVIRONMENT) check-data
+	.venv/bin/python $<
+
+out/%/result.json: beyond/%.py beyond/durable_checkpoint.py requirements-beyond.txt | $(BEYOND_ENVIRONMENT) check-data
 	.venv/bin/python $<
 
 PIMA := $(filter 01_% 02_% 03_% 06_% 07_%,$(SCRIPTS))
@@ -92,20 +108,26 @@ check-settings:
 
 bench: $(BEYOND_ENVIRONMENT) check-data
 	.venv/bin/python beyond/benchmarks/against_keras_2.py
+	KERAS_BACKEND=tensorflow .venv/bin/python beyond/benchmarks/saving.py
+	KERAS_BACKEND=jax .venv/bin/python beyond/benchmarks/saving.py
+
+torture: $(BEYOND_ENVIRONMENT)
+	KERAS_BACKEND=tensorflow .venv/bin/python tests/durability/torture.py
+	KERAS_BACKEND=jax .venv/bin/python tests/durability/torture.py
 
 sweep: $(BEYOND_ENVIRONMENT) check-data
 	KERAS_BACKEND=tensorflow .venv/bin/python tests/sweep.py run
 	KERAS_BACKEND=jax .venv/bin/python tests/sweep.py run
 	.venv/bin/python tests/sweep.py expect
 
-figures: all
+figures: all beyond
 	.venv/bin/python tests/results_table.py --write-readme
 
 lock: $(BEYOND_ENVIRONMENT)
 	UV="$$(.venv/bin/python -c 'import uv; print(uv.find_uv_bin())')" && \
 	LOCK="$$UV pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes --no-header $(LOCK_FLAGS)" && \
-	$$LOCK --extra test -o requirements.txt pyproject.toml && \
-	$$LOCK --extra test --extra beyond -c requirements.txt -o requirements-beyond.txt pyproject.toml
+	$$LOCK --extra scripts --extra test -o requirements.txt pyproject.toml && \
+	$$LOCK --extra scripts --extra test --extra beyond -c requirements.txt -o requirements-beyond.txt pyproject.toml
 
 clean:
 	rm -rf out

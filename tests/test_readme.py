@@ -67,9 +67,11 @@ def test_ci_runs_the_readmes_test_command_on_both_backends():
     lines = (REPOSITORY / ".ci" / "run").read_text().splitlines()
     assert [line for line in lines if "make" in line and not line.startswith("#")] == [
         "make test",
+        "make test-beyond",
         "KERAS_BACKEND=jax make test",
+        "KERAS_BACKEND=jax make test-beyond",
     ]
-    assert "\n    make test\n" in README
+    assert "\n    make test\n" in README and "\n    make test-beyond\n" in README
     workflow = (REPOSITORY / ".github" / "workflows" / "ci.yml").read_text()
     assert "run: bash .ci/run" in workflow and "make test PYTHON=" in workflow
 
