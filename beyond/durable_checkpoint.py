@@ -35,30 +35,39 @@ import errno
 import fcntl
 import fnmatch
 import hashlib
+import inspect
 import io
 import json
 import math
 import os
 import pathlib
 import platform
+import random
 import re
 import shutil
+import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 import warnings
 import weakref
 import zipfile
+from collections.abc import Iterable
 
 import h5py
 import keras
 import numpy as np
+from keras.src.backend.common import global_state
+from keras.src.random import seed_generator
 from keras.src.saving import saving_lib
 
 __all__ = [
     "CorruptCheckpointError",
     "DurableCheckpoint",
+    "ExactBackupAndRestore",
+    "ShuffledBatches",
     "load_weights_strict",
     "newest_valid",
     "read_record",
@@ -829,6 +838,23 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
                 self._writer.shutdown()
                 self._writer = None
 
+    def get_state(self) -> dict:
+        """What `ExactBackupAndRestore` keeps of this callback: best value, and counters."""
+        return {name: getattr(self, name) for name in self._STATE}
+
+    def set_state(self, state: dict) -> None:
+        """Go on from what `get_state` returned."""
+        for name in self._STATE:
+            setattr(self, name, state[name])
+
+    _STATE = (
+        "best",
+        "_best_on_disk",
+        "_go_on_from_saved",
+        "_batches_seen_since_last_saving",
+        "_last_batch_seen",
+    )
+
     # ---- shall this be saved?
 
     def _save_model(self, epoch, batch, logs):
@@ -967,7 +993,7 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
             return None
         texts = saving_lib._serialize_model_as_json(model) if whole else None
         buffers = self._spare_buffers.pop() if self._spare_buffers else None
-        if not _fit_for(buffers, layout):
+        if not _fit_for(buffers, layout.variables):
             buffers = None
         values, reusable = _snapshot(layout.variables, buffers)
         return layout, texts, values, reusable
@@ -1005,7 +1031,7 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
                 digest = _flush_and_examine(temporary)
             else:
                 layout, texts, values, reusable = source
-                digest = _write_and_compare(temporary, layout, texts, values)
+                digest = _write_and_compare(temporary, _members_of_model(layout, texts, values))
                 if reusable is not None:
                     self._spare_buffers.append(reusable)
             record = {**record, "bytes": os.path.getsize(temporary), "sha256": digest}
@@ -1076,20 +1102,13 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
     def _finish_what_a_crash_left(self):
         """Complete or undo a save in which an earlier process died. The lock is held."""
         for folder, name in list(self._files()):
-            leftover = os.path.join(folder, name)
-            if name.startswith(f".{self._tag}.pending."):
-                path = os.path.join(folder, name.split(".pending.", 1)[1].removesuffix(".json"))
-                if _pending_record_applies(path):
-                    _note_checksum(path, _read_json(leftover), leftover, self._tag)
-                else:
-                    _remove(leftover)
-            elif name.startswith(f".{self._tag}.saving"):
-                _remove(leftover)
-            elif name.endswith(".json") and not name.startswith("."):
-                record = _read_json(leftover) or {}
-                path = leftover.removesuffix(".json")
+            if _finish_or_remove(folder, name, self._tag):
+                continue
+            if name.endswith(".json") and not name.startswith("."):
+                record = _read_json(os.path.join(folder, name)) or {}
+                path = os.path.join(folder, name).removesuffix(".json")
                 if record.get("template") == self._template and not os.path.exists(path):
-                    _remove(leftover)
+                    _remove(os.path.join(folder, name))
         for path, record in self._records():
             checksum = pathlib.Path(f"{path}.sha256")
             if "sha256" in record and (
@@ -1123,10 +1142,8 @@ def _versions():
     }
 
 
-def _fit_for(buffers, layout):
-    return buffers is not None and [b.shape for b in buffers] == [
-        tuple(v.shape) for v in layout.variables
-    ]
+def _fit_for(buffers, variables):
+    return buffers is not None and [b.shape for b in buffers] == [tuple(v.shape) for v in variables]
 
 
 def _failed(error):
@@ -1142,7 +1159,7 @@ def _step_back():
             os.setpriority(os.PRIO_PROCESS, 0, 10)
 
 
-def _explained(error, path):
+def _explained(error, path, who="DurableCheckpoint"):
     """The same error with the path, the free space, and what has become of the old file."""
     folder = os.path.dirname(path)
     free = "unknown free space"
@@ -1155,47 +1172,877 @@ def _explained(error, path):
     old = "the file saved before is as it was" if os.path.exists(path) else "no file was there"
     return OSError(
         number,
-        f"DurableCheckpoint could not save {path} ({free} in {folder}; {old}): "
+        f"{who} could not save {path} ({free} in {folder}; {old}): "
         f"{getattr(error, 'strerror', None) or error}",
     )
+
+
+# ------------------------------------------------------------------ data in an order of its own
+
+
+class ShuffledBatches(keras.utils.PyDataset):
+    """Arrays in batches, in an order that depends on `seed` and the epoch alone.
+
+    Give it to `fit` with `shuffle=False`, and to `ExactBackupAndRestore` in `track`: a training
+    that was interrupted in the middle of an epoch then goes on with the very next batch.
+
+        batches = ShuffledBatches(x, y, batch_size=32, seed=7)
+        backup = ExactBackupAndRestore("backup", save_freq=100, track=[batches])
+        model.fit(batches, shuffle=False, epochs=10, callbacks=[backup])
+
+    Plain arrays cannot be taken up again like that. Where `fit(x, y)` stands in an epoch is known
+    to nobody outside; and its order comes from random numbers whose state is not a variable of the
+    model. On TensorFlow it is not even an order for each epoch: once `keras.utils.set_random_seed`
+    was called, `fit(x, y, shuffle=True)` of Keras 3.15 repeats the same permutation in every epoch.
+    An experiment that seems to go on exactly after an interruption may owe it to that alone.
+
+    The technique is that of data loaders that are a function of (seed, position) and have no state
+    beside it (Mohan et al., "CheckFreq", FAST 2021: each item once in every epoch, also across an
+    interruption).
+
+    Arguments:
+        x, y: Arrays with the same number of rows, or lists, tuples or dictionaries of such arrays,
+            as the model takes them. They are not copied; a batch is.
+        batch_size: Rows in a batch. The last one of an epoch has those that are left.
+        seed: A whole number, 0 or more.
+
+    Raises:
+        ValueError: Different numbers of rows; or `fit` asked for the batches in another order,
+            as it does unless `shuffle=False` is given.
+    """
+
+    def __init__(self, x, y, batch_size: int = 32, seed: int = 0):
+        super().__init__()
+        rows = {len(array) for array in keras.tree.flatten((x, y))}
+        if len(rows) != 1 or rows == {0}:
+            raise ValueError(f"x and y need the same number of rows, 1 or more, not {sorted(rows)}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size is a number of rows, 1 or more, not {batch_size}")
+        self.x, self.y = x, y
+        self.rows = rows.pop()
+        self.batch_size = batch_size
+        self.seed = seed
+        self.start(0)
+
+    def start(self, epoch: int, batch: int = 0) -> None:
+        """Let the next pass begin with `batch` of `epoch`, both counted from 0.
+
+        `ExactBackupAndRestore` calls it at the beginning of every epoch. Without it, passes are
+        counted: the epoch of the next one is that of the last complete one plus 1.
+        """
+        if not 0 <= batch < len(self):
+            raise ValueError(f"batch {batch} of {len(self)}")
+        self.epoch, self.first_batch = epoch, batch
+        self.order = np.random.default_rng([self.seed, epoch]).permutation(self.rows)
+        self._asked_for = -1
+        self._in_a_pass = False
+
+    def __len__(self) -> int:
+        return math.ceil(self.rows / self.batch_size)
+
+    @property
+    def num_batches(self) -> int:
+        """Batches in the next pass. Only a pass that goes on in mid-epoch has fewer than all."""
+        # `fit` takes the length of all its epochs from here before the first one begins, and that
+        # of the pass again when it begins.
+        return len(self) - (self.first_batch if self._asked_for < 0 else 0)
+
+    def __getitem__(self, index: int):
+        """Batch number `index` of this pass: arrays (x, y) with `batch_size` rows or fewer."""
+        if self._in_a_pass and index not in (0, self._asked_for + 1):
+            raise ValueError("ShuffledBatches shuffles by itself: call fit(..., shuffle=False)")
+        self._asked_for = index
+        begin = (self.first_batch + index) * self.batch_size
+        rows = self.order[begin : begin + self.batch_size]
+        return keras.tree.map_structure(lambda array: array[rows], (self.x, self.y))
+
+    def on_epoch_begin(self):
+        self._in_a_pass = True
+
+    def on_epoch_end(self):
+        # Keras calls it before the first epoch as well, and after a look at the first batch.
+        complete = self.first_batch + self._asked_for + 1 == len(self)
+        if self._in_a_pass and complete:
+            self.start(self.epoch + 1)
+        self._in_a_pass = False
+
+    def served(self) -> int:
+        """How many batches of this epoch have been asked for, those before `first_batch` too."""
+        return self.first_batch + self._asked_for + 1
+
+    def get_state(self) -> dict:
+        """What must be the same for an interrupted epoch to go on with the same rows."""
+        order = hashlib.sha256(self.order.astype("<i8").tobytes()).hexdigest()
+        structure = keras.tree.map_structure(
+            lambda array: f"{np.dtype(array.dtype).name} {list(array.shape[1:])}", (self.x, self.y)
+        )
+        return {
+            "rows": self.rows,
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+            "arrays": str(structure),
+            "order": order,
+        }
+
+
+# ------------------------------------------------------------------ going on bit for bit
+
+
+class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
+    """Back a training up so that, interrupted anywhere and run again, it ends in the same bits.
+
+    A drop-in for `keras.callbacks.BackupAndRestore`. Run the same program again after a crash, and
+    `fit` goes on where the newest backup was made. What differs:
+
+    - Restored are weights, optimizer, the seeds of dropout and augmentation layers, the state of
+      Python's, NumPy's and Keras's random numbers, the metrics in mid-epoch, `History`, and the
+      state of what is in `track`. The stock callback restores weights, optimizer and epoch.
+    - With `ShuffledBatches` in `track`, a backup in mid-epoch is taken up at the next batch. With
+      data of which the position is unknown (arrays, generators, `tf.data`) backups are made between
+      epochs only, and a warning says so: a batch is never trained twice. The stock callback begins
+      the epoch anew, with the weights of its middle.
+    - Files are replaced as `DurableCheckpoint` does it, in the background, and two generations are
+      kept: if the newer one is damaged, training goes on from the older, and one line says so.
+    - A backup of another network, optimizer, backend or order of the data is refused.
+    - SIGTERM and SIGINT (Ctrl-C) let the batch end, make a backup and end the process, with status
+      143 (128 + 15) or 130 (128 + 2); the same command goes on from there. During validation they
+      wait for its end. A second one ends the process at once.
+    - No epoch is left behind on the model: a later `fit` begins where it is told to.
+
+    The state is taken, and put back, between two calls of Keras: before an epoch begins or before a
+    batch begins, when the callbacks have dealt with the one before. So callbacks in `track` may
+    stand before or after this one. The same bits need the same machine, versions and number of
+    threads, and operations that are deterministic: on a GPU call
+    `tf.config.experimental.enable_op_determinism()`.
+
+    What makes it exact was put together from MosaicML Composer's test of resumption, from data
+    loaders that know their position (CheckFreq, FAST 2021), and from measurements of what Keras
+    3.15.1 loses.
+
+    Arguments:
+        backup_dir: A folder for this training alone.
+        save_freq: `"epoch"`, or a number of batches between two backups.
+        double_checkpoint: Accepted as in the original; two generations are kept in any case.
+        delete_checkpoint: Delete the backup when training has ended. With False it stays, and the
+            same program run again trains nothing and has the trained model.
+        track: Objects whose state belongs to the training: callbacks (`EarlyStopping` with its best
+            weights, `ReduceLROnPlateau`, checkpoints), `ShuffledBatches`,
+            `keras.random.SeedGenerator`, layers outside of the model, `numpy.random.Generator`,
+            and anything with `get_state()` and `set_state(state)`. Of a callback without these, all
+            attributes are kept that are numbers, texts, arrays, or lists and dictionaries of them,
+            but none that bears the name of an argument of its constructor: that is a setting.
+        background: Write in a thread while the training goes on, with up to two copies of the state
+            in memory.
+        signals: Those that end training with a backup; `()` for none. Only while `fit` runs, and
+            only in the main thread.
+
+    Raises:
+        ValueError: The backup is of a different training (what differs is named; nothing is changed
+            on the disk or in the model); the model is not built; `ShuffledBatches` in `track` is
+            not what `fit` trains on.
+        CorruptCheckpointError: There are backups, and all are damaged.
+        BlockingIOError: Another process is training with the same `backup_dir`.
+        OSError: `backup_dir` cannot be used, or there was no room for the backup that a signal had
+            asked for. A backup that fails otherwise is a warning, and the older one stays.
+        SystemExit: After a signal.
+    """
+
+    def __init__(
+        self,
+        backup_dir: str | os.PathLike,
+        save_freq: str | int = "epoch",
+        double_checkpoint: bool = True,
+        delete_checkpoint: bool = True,
+        *,
+        track: Iterable = (),
+        background: bool = True,
+        signals: Iterable[int] = (signal.SIGTERM, signal.SIGINT),
+    ):
+        if isinstance(save_freq, bool) or (isinstance(save_freq, int) and save_freq < 1):
+            raise ValueError(
+                "Invalid value for argument `save_freq`: 'epoch' or a number of batches, 1 or "
+                f"more, not {save_freq!r}"
+            )
+        super().__init__(backup_dir, save_freq, double_checkpoint, delete_checkpoint)
+        self.track = list(track)
+        data = [tracked for tracked in self.track if isinstance(tracked, ShuffledBatches)]
+        if len(data) > 1:
+            raise ValueError("one training has one ShuffledBatches in track")
+        self._data = data[0] if data else None
+        self.background = background
+        self.signals = tuple(signals)
+        self.filepath = os.fspath(backup_dir)
+        self._folder = os.path.realpath(backup_dir)
+        self._tag = "backup"
+        self._pending = []
+        self._spare_buffers = []
+        self._writer = None
+        self._failed = None
+        self._said_that_it_failed = False
+        self._asked = None
+        self._handlers = {}
+        self._shortened = None
+
+    # ---- the hooks of Keras
+
+    def on_train_begin(self, logs=None):
+        if not self.model.built:
+            raise ValueError(
+                "To use ExactBackupAndRestore, the model must be built before `fit`: begin it with "
+                f"keras.Input, or call it on a batch of data. {self.model.name} is not built."
+            )
+        _CALLBACKS.add(self)
+        self._number = self._batches_since_last = self._batches_seen = 0
+        self._position = self._backed_up = self._found = self._failed = self._asked = None
+        self._said_that_it_failed = False
+        self.model._initial_epoch = None
+        self._check_what_is_trained_on()
+        try:
+            os.makedirs(self._folder, exist_ok=True)
+            _lock(self)
+            for name in os.listdir(self._folder):
+                _finish_or_remove(self._folder, name, self._tag)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            raise _explained(error, self._folder) from None
+        try:
+            optimizer = self.model.optimizer
+            if optimizer is not None and not optimizer.built:
+                optimizer.build(self.model.trainable_variables)
+            self._find_a_backup()
+        except BaseException:
+            _unlock(self)
+            raise
+        self._watch_signals()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._model._initial_epoch = None
+        self._position = (epoch, 0)
+        self._batches_seen = 0
+        batch = 0
+        if self._found is not None:
+            batch = self._found.header["batch"]
+            if self._found.header["epoch"] != epoch:
+                self._close()
+                raise ValueError(
+                    f"{self.filepath} holds a backup of epoch {self._found.header['epoch'] + 1}, "
+                    f"but fit begins with epoch {epoch + 1}. {self._remedy()}"
+                )
+        if self._data is not None:
+            self._data.start(epoch, batch)
+        if batch:
+            # The rest of an epoch is shorter than `fit` was told; it would warn of lost data.
+            self._shortened = warnings.catch_warnings()
+            self._shortened.__enter__()
+            warnings.filterwarnings("ignore", message="Your input ran out of data")
+            return
+        if self._found is not None:
+            self._restore()
+        self._back_up_if_due(at_least_once=self._backed_up is None)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self._data is None:
+            self._leave_if_asked()
+            return
+        batch += self._data.first_batch
+        if batch == 0:
+            return
+        if batch >= len(self._data):
+            # `fit` would run a step without data, which draws random numbers before it fails. It
+            # takes this for the end of the data instead.
+            raise StopIteration
+        self._position = (self._position[0], batch)
+        if self._found is not None:
+            self._restore()
+        elif self._data.served() < batch:
+            self._close()
+            raise ValueError("the ShuffledBatches in track is not what fit trains on")
+        self._back_up_if_due()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._batches_since_last += batch + 1 - self._batches_seen
+        self._batches_seen = batch + 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._current_epoch = epoch + 1
+        self._expect_whole_epochs()
+
+    def on_train_end(self, logs=None):
+        self._model._initial_epoch = None
+        self._expect_whole_epochs()
+        if self._found is not None:
+            self._restore()  # all epochs were trained before
+        elif self._asked is not None or not self.delete_checkpoint:
+            self._position = (self._current_epoch, 0)
+            self._back_up(ended=True)
+        self._collect(waiting_for_at_most=0)
+        if self._asked is None and self.delete_checkpoint:
+            self._delete()
+        asked, failed = self._asked, self._failed
+        self._close()
+        with contextlib.suppress(OSError):
+            os.rmdir(self._folder)
+        if failed is not None and (asked is not None or not self.delete_checkpoint):
+            raise failed
+        if asked is not None:
+            self._exit(asked)
+
+    def _expect_whole_epochs(self):
+        if self._shortened is not None:
+            self._shortened.__exit__(None, None, None)
+            self._shortened = None
+
+    # ---- which training is this?
+
+    def _check_what_is_trained_on(self):
+        if self._data is None:
+            if self.save_freq != "epoch":
+                warnings.warn(
+                    f"{self.filepath}: backups are made between epochs only, since the position in "
+                    "this data is not known. Train on ShuffledBatches, and put it into track."
+                )
+            return
+        steps = self.params.get("steps")
+        if steps not in (None, len(self._data)):
+            raise ValueError(
+                f"fit trains on {steps} batches in an epoch, the ShuffledBatches in track has "
+                f"{len(self._data)}: train on it, without steps_per_epoch"
+            )
+
+    def _identity(self):
+        """What has to be the same for a training to go on exactly."""
+        return {
+            "backend": {"name": keras.backend.backend()},
+            "network": _architecture(self._model),
+            "optimizer": _optimizer_config(self._model.optimizer),
+            "track": {str(i): type(tracked).__name__ for i, tracked in enumerate(self.track)},
+            "data": self._data.get_state() if self._data is not None else {},
+        }
+
+    def _refuse_another_training(self, header):
+        if self._data is not None:
+            self._data.start(header["epoch"])
+        here = self._identity()
+        for what, saved in header["identity"].items():
+            keys = sorted(saved.keys() | here[what].keys())
+            different = [key for key in keys if saved.get(key) != here[what].get(key)]
+            if different:
+                key = different[0]
+                raise ValueError(
+                    f"{self.filepath} holds a backup of another training. Its {what} differs: "
+                    f"{key} is {saved.get(key)} there and {here[what].get(key)} here. "
+                    f"{self._remedy()}"
+                )
+        if header["batch"] and len(self._variables(header["batch"])) < len(header["variables"]):
+            self._model.test_on_batch(*self._data[0])  # Keras makes its metrics at the first batch
+            self._data.start(header["epoch"])
+        variables = _described(self._variables(header["batch"]))
+        if variables != header["variables"]:
+            raise ValueError(
+                f"{self.filepath} holds a backup of another training: its variables, those of "
+                f"optimizer and metrics included, have other shapes or types. {self._remedy()}"
+            )
+
+    def _remedy(self):
+        return (
+            "Go on as it was begun, choose another backup_dir, or delete this one to begin anew; "
+            "nothing was changed."
+        )
+
+    # ---- finding a backup, and putting it back
+
+    def _slots(self):
+        return [os.path.join(self._folder, f"backup-{slot}.npz") for slot in (0, 1)]
+
+    def _find_a_backup(self):
+        found, damaged = [], []
+        for path in filter(os.path.exists, self._slots()):
+            try:
+                found.append(_Backup(path))
+            except CorruptCheckpointError as error:
+                damaged.append(f"{path} is damaged ({error.reason})")
+        if not found:
+            if damaged:
+                raise CorruptCheckpointError(
+                    self._folder,
+                    f"no valid backup: {'; '.join(damaged)}. Delete the folder to begin anew",
+                )
+            if os.path.exists(self._weights_path):
+                warnings.warn(
+                    f"{self.filepath} holds a backup by keras.callbacks.BackupAndRestore, which "
+                    "has not all of a training's state. It is not used."
+                )
+            return
+        newest = max(found, key=lambda backup: backup.header["number"])
+        header = newest.header
+        self._refuse_another_training(header)
+        if damaged:
+            place = f"epoch {header['epoch'] + 1}, batch {header['batch'] + 1}"
+            _say(f"{damaged[0]}: going on from {newest.path}, at {place}")
+        self._found = newest
+        self._number = header["number"]
+        epochs = self.params["epochs"]
+        over = header["ended"] and (header["stopped"] or header["epoch"] >= epochs)
+        self._model._initial_epoch = epochs if over else header["epoch"]
+        self._current_epoch = header["epoch"]
+
+    def _variables(self, batch):
+        """Those to be backed up. At the beginning of an epoch the metrics begin anew."""
+        variables = _variables_of(self._model) + (self._model.metrics_variables if batch else [])
+        return list({id(variable): variable for variable in variables}.values())
+
+    def _restore(self):
+        header, arrays = self._found.header, self._found.arrays
+        self._found = None
+        variables = self._variables(header["batch"])
+        for variable, (_, dtype), value in zip(
+            variables, header["variables"], arrays["variable"], strict=True
+        ):
+            variable.assign(value.view(np.dtype(dtype)))
+        state = _decoded(header["state"], arrays["array"])
+        for tracked, its_state in zip(self.track, state["track"], strict=True):
+            _set_state(tracked, its_state)
+        history = self._model.history
+        if history is not None:
+            history.history, history.epoch = state["history"], state["epochs"]
+        _set_random_state(state["random"])
+        self._batches_since_last = header["batches_since_last"]
+        self._backed_up = (header["epoch"], header["batch"])
+
+    # ---- making one
+
+    def _back_up_if_due(self, at_least_once=False):
+        due = at_least_once or self._asked is not None
+        if self.save_freq == "epoch":
+            due = due or self._position[1] == 0
+        else:
+            due = due or self._batches_since_last >= self.save_freq
+        if due and self._position != self._backed_up:
+            self._back_up()
+        self._leave_if_asked()
+
+    def _back_up(self, ended=False):
+        self._collect(waiting_for_at_most=1)
+        model = self.model  # not _model: on JAX this brings the variables up to date
+        epoch, batch = self._position
+        self._number += 1
+        self._batches_since_last = 0
+        self._backed_up = self._position
+        variables = self._variables(batch)
+        arrays = []
+        history = model.history
+        state = {
+            "track": [_get_state(tracked) for tracked in self.track],
+            "history": history.history if history is not None else {},
+            "epochs": history.epoch if history is not None else [],
+            "random": _random_state(),
+        }
+        header = {
+            "number": self._number,
+            "epoch": epoch,
+            "batch": batch,
+            "ended": ended,
+            "stopped": bool(model.stop_training),
+            "batches_since_last": 0,
+            "identity": self._identity(),
+            "variables": _described(variables),
+            "state": _encoded(state, arrays),
+        }
+        text = json.dumps(header).encode()
+        buffers = self._spare_buffers.pop() if self._spare_buffers else None
+        values, reusable = _snapshot(variables, buffers if _fit_for(buffers, variables) else None)
+        path = self._slots()[self._number % 2]
+        temporary = os.path.join(self._folder, f".{self._tag}.saving0.{os.path.basename(path)}")
+        record = {
+            "file": os.path.basename(path),
+            "number": self._number,
+            "epoch": epoch + 1,
+            "batch": batch,
+            "saved_at": time.time(),
+            "versions": _versions(),
+        }
+        # A backup that knows of a checkpoint's best value may not be there before that checkpoint.
+        first = [
+            future
+            for tracked in self.track
+            if isinstance(tracked, DurableCheckpoint)
+            for _, _, future in tracked._pending
+        ]
+        if self._writer is None:
+            self._writer = concurrent.futures.ThreadPoolExecutor(
+                1, "exact-backup", _step_back if self.background else None
+            )
+        future = self._writer.submit(
+            self._write, text, arrays, values, reusable, temporary, path, record, first
+        )
+        self._pending.append((path, record, future))
+        if not self.background:
+            self._collect(waiting_for_at_most=0)
+
+    def _write(self, text, arrays, values, reusable, temporary, path, record, first):
+        try:
+            for checkpoint in first:
+                checkpoint.result()
+            members = [("state.json", len(text), lambda: [text])]
+            for kind, several in (("variable", values), ("array", arrays)):
+                for i, value in enumerate(several):
+                    members.append(_npy_member(f"{kind}-{i:05d}.npy", value))
+            digest = _write_and_compare(temporary, members)
+            if reusable is not None:
+                self._spare_buffers.append(reusable)
+            record = {**record, "bytes": os.path.getsize(temporary), "sha256": digest}
+            _publish(temporary, path, record, self._tag)
+        except OSError as error:
+            _remove(temporary)
+            raise _explained(error, path, "ExactBackupAndRestore") from None
+        except BaseException:
+            _remove(temporary)
+            raise
+
+    def _collect(self, waiting_for_at_most):
+        """Take note of the backups that have ended; wait while more than that many have not."""
+        while self._pending:
+            future = self._pending[0][2]
+            if not future.done() and len(self._pending) <= waiting_for_at_most:
+                return
+            error = future.exception()
+            self._pending.pop(0)
+            self._failed = error
+            if error is None:
+                self._said_that_it_failed = False
+            elif not isinstance(error, OSError):
+                raise error
+            elif not self._said_that_it_failed:
+                self._said_that_it_failed = True
+                warnings.warn(f"{error}. Training goes on; the next backup tries again.")
+
+    def _delete(self):
+        backups = sorted(
+            (_read_json(f"{path}.json") or {}).get("number", 0) for path in self._slots()
+        )
+        for number in backups:  # the older first: what is left if this is cut off, goes on exactly
+            path = self._slots()[number % 2]
+            for gone in (f"{path}.sha256", path, f"{path}.json"):
+                _remove(gone)
+        for path in self._slots():
+            for gone in (f"{path}.sha256", path, f"{path}.json"):
+                _remove(gone)
+
+    def _close(self):
+        """Training is over: let others use the folder, and give the signals back."""
+        self._collect(waiting_for_at_most=0)
+        self._release_signals()
+        self._spare_buffers.clear()
+        if self._writer is not None:
+            self._writer.shutdown()
+            self._writer = None
+        _unlock(self)
+
+    # ---- signals
+
+    def _watch_signals(self):
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in self.signals:
+            before = signal.getsignal(number)
+            if before is not None and number not in self._handlers:
+                signal.signal(number, self._on_signal)
+                self._handlers[number] = before
+
+    def _release_signals(self):
+        for number, before in self._handlers.items():
+            if signal.getsignal(number) == self._on_signal:
+                signal.signal(number, before)
+        self._handlers.clear()
+
+    def _on_signal(self, number, frame):
+        if self._asked is None and self._is_training(frame):
+            self._asked = number
+            _say(f"{signal.Signals(number).name}: finishing this batch, then a backup is made")
+            return
+        # The second one; or `fit` was left by an exception, of which Keras tells no callback.
+        before = self._handlers.get(number, signal.SIG_DFL)
+        self._release_signals()
+        if callable(before):
+            before(number, frame)
+        elif before != signal.SIG_IGN:
+            os.kill(os.getpid(), number)
+
+    def _is_training(self, frame):
+        while frame is not None:
+            if frame.f_code.co_name == "fit" and frame.f_locals.get("self") is self._model:
+                return True
+            frame = frame.f_back
+        return False
+
+    def _leave_if_asked(self):
+        if self._asked is None:
+            return
+        asked = self._asked
+        self._collect(waiting_for_at_most=0)
+        failed = self._failed
+        self._close()
+        if failed is not None:
+            raise failed
+        self._exit(asked)
+
+    def _exit(self, asked):
+        epoch, batch = self._backed_up
+        _say(
+            f"{self.filepath}: backed up at epoch {epoch + 1}, batch {batch + 1}; "
+            "run the same command again to go on"
+        )
+        raise SystemExit(128 + asked)
+
+
+class _Backup:
+    """One generation on the disk, read and compared with its checksum."""
+
+    def __init__(self, path):
+        self.path = path
+        if not _noted_checksums(path):
+            raise CorruptCheckpointError(path, "there is no checksum of it")
+        verify(path)
+        self.arrays = {"variable": [], "array": []}
+        try:
+            with zipfile.ZipFile(path) as archive:
+                self.header = json.loads(archive.read("state.json"))
+                for name in archive.namelist()[1:]:
+                    with archive.open(name) as member:
+                        array = np.lib.format.read_array(member, allow_pickle=False)
+                    self.arrays[name.split("-")[0]].append(array)
+        except (KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise CorruptCheckpointError(path, f"not a backup: {error}") from error
+
+
+def _npy_member(name, value):
+    """A member of an .npz archive for `_write_and_compare`. `value`: an array or a tensor."""
+    array = np.ascontiguousarray(np.asarray(value)).reshape(np.shape(value))
+    if array.dtype.kind == "V":  # bfloat16 and the like, unknown to NumPy: the type is noted apart
+        array = array.view(f"u{array.dtype.itemsize}")
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
+    head = header.getvalue()
+    return name, len(head) + array.nbytes, lambda: [head, _bytes_of(array)]
+
+
+def _described(variables):
+    return [[list(variable.shape), str(np.dtype(variable.dtype))] for variable in variables]
+
+
+def _architecture(model):
+    """The configuration of the network without names and seeds, which differ from run to run."""
+    try:
+        config = json.loads(model.to_json())
+    except (NotImplementedError, TypeError, ValueError):
+        return {"class": type(model).__name__}  # the shapes of its variables are compared anyway
+    numbers = {}
+
+    def collect(value):
+        if isinstance(value, dict):
+            if isinstance(value.get("name"), str):
+                numbers.setdefault(value["name"], len(numbers))
+            value = list(value.values())
+        for item in value if isinstance(value, list) else ():
+            collect(item)
+
+    def without_names(value):
+        if isinstance(value, dict):
+            return {k: without_names(v) for k, v in value.items() if k != "seed"}
+        if isinstance(value, list):
+            return [without_names(item) for item in value]
+        return f"object {numbers[value]}" if isinstance(value, str) and value in numbers else value
+
+    config = config["config"]
+    collect(config)
+    config = without_names(config)
+    layers = config.pop("layers", None) if isinstance(config, dict) else None
+    described = {"configuration": json.dumps(config, sort_keys=True)}
+    for i, layer in enumerate(layers or ()):
+        described[f"layer {i:04d}"] = json.dumps(layer, sort_keys=True)
+    return described
+
+
+def _optimizer_config(optimizer):
+    """Class and settings. The learning rate is a variable and backed up as such."""
+    if optimizer is None:
+        return {}
+
+    def cleaned(value):
+        if not isinstance(value, dict):
+            return value
+        return {
+            key: cleaned(item)
+            for key, item in value.items()
+            if key != "name" and not (key == "learning_rate" and isinstance(item, (int, float)))
+        }
+
+    serialized = cleaned(keras.optimizers.serialize(optimizer))
+    settings = serialized.pop("config", {})
+    described = {"class": serialized.get("class_name"), **settings}
+    return {key: json.dumps(value, sort_keys=True, default=str) for key, value in described.items()}
+
+
+def _random_state():
+    keras_s = global_state.get_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR)
+    return {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(legacy=False),
+        "keras": None if keras_s is None else keras.ops.convert_to_numpy(keras_s.state),
+    }
+
+
+def _set_random_state(state):
+    if state["keras"] is not None:
+        seed_generator.global_seed_generator().state.assign(state["keras"])
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])
+
+
+def _get_state(tracked):
+    """The state of an object in `track`, as numbers, texts, arrays, lists and dictionaries."""
+    if hasattr(tracked, "get_state") and hasattr(tracked, "set_state"):
+        return tracked.get_state()
+    if isinstance(tracked, ShuffledBatches):
+        return None  # where it stands follows from epoch and batch
+    if isinstance(tracked, keras.random.SeedGenerator):
+        return [keras.ops.convert_to_numpy(tracked.state)]
+    if isinstance(tracked, keras.layers.Layer):
+        return [keras.ops.convert_to_numpy(variable) for variable in tracked.variables]
+    if isinstance(tracked, np.random.Generator):
+        return tracked.bit_generator.state
+    if isinstance(tracked, keras.callbacks.Callback):
+        settings = {"_model", "_params", "params"}
+        for kind in type(tracked).__mro__:
+            if "__init__" in vars(kind):
+                settings |= inspect.signature(kind.__init__).parameters.keys()
+        return {
+            name: value
+            for name, value in vars(tracked).items()
+            if name not in settings and _can_be_encoded(value)
+        }
+    raise TypeError(
+        f"{tracked!r} cannot be tracked: give it get_state() and set_state(state), of numbers, "
+        "texts, arrays, lists and dictionaries"
+    )
+
+
+def _set_state(tracked, state):
+    if hasattr(tracked, "get_state") and hasattr(tracked, "set_state"):
+        tracked.set_state(state)
+    elif isinstance(tracked, keras.random.SeedGenerator):
+        tracked.state.assign(state[0])
+    elif isinstance(tracked, keras.layers.Layer):
+        for variable, value in zip(tracked.variables, state, strict=True):
+            variable.assign(value)
+    elif isinstance(tracked, np.random.Generator):
+        tracked.bit_generator.state = state
+    elif isinstance(tracked, keras.callbacks.Callback):
+        vars(tracked).update(state)
+
+
+def _can_be_encoded(value):
+    try:
+        _encoded(value, [])
+    except TypeError:
+        return False
+    return True
+
+
+def _encoded(value, arrays):
+    """`value` for JSON. Its arrays are put into the list `arrays`, as copies."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return {type(value).__name__: [_encoded(item, arrays) for item in value]}
+    if isinstance(value, dict):
+        return {"dict": [[_encoded(k, arrays), _encoded(v, arrays)] for k, v in value.items()]}
+    if isinstance(value, np.generic) and value.dtype.kind in "biuf":
+        return {"scalar": [value.dtype.str, value.item()]}
+    if isinstance(value, np.ndarray) or keras.ops.is_tensor(value):
+        array = np.array(keras.ops.convert_to_numpy(value))
+        if array.dtype.hasobject:
+            raise TypeError("an array of objects")
+        arrays.append(array)
+        return {"array": [len(arrays) - 1, str(array.dtype)]}
+    raise TypeError(f"{type(value).__name__} cannot be backed up")
+
+
+def _decoded(value, arrays):
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    if kind == "list":
+        return [_decoded(item, arrays) for item in content]
+    if kind == "tuple":
+        return tuple(_decoded(item, arrays) for item in content)
+    if kind == "dict":
+        return {_decoded(key, arrays): _decoded(item, arrays) for key, item in content}
+    if kind == "scalar":
+        return np.dtype(content[0]).type(content[1])
+    return arrays[content[0]].view(np.dtype(content[1]))
+
+
+def _say(line):
+    # Not print: in a signal handler that fails if the program is just printing itself.
+    os.write(2, f"{line}\n".encode())
 
 
 # ------------------------------------------------------------------ from memory to the disk
 
 
-def _write_and_compare(temporary, layout, texts, values):
-    """Write a checkpoint, flush it to the disk, read it back and compare. Returns its SHA-256.
+def _write_and_compare(temporary, members):
+    """Write a file, flush it to the disk, read it back and compare. Returns its SHA-256.
+
+    Arguments:
+        members: What is in it. For a zip archive: (name, size in bytes, pieces) for each member,
+            none of them compressed. For a file that is no archive: one member with the name None.
+            `pieces`: a function that returns them, since they are needed twice.
+    """
+    places = []
+    with open(temporary, "wb") as file:
+        if members[0][0] is None:
+            file.writelines(members[0][2]())
+            places = [(0, members[0][2])]
+        else:
+            with zipfile.ZipFile(file, "w") as archive:
+                for name, size, pieces in members:
+                    info = zipfile.ZipInfo(name, time.localtime()[:6])
+                    info.external_attr = 0o600 << 16
+                    large = size > zipfile.ZIP64_LIMIT
+                    with archive.open(info, "w", force_zip64=large) as member:
+                        start = file.tell()
+                        for piece in pieces():
+                            member.write(piece)
+                    places.append((start, pieces))
+        file.flush()
+        _sync(file.fileno())
+    digest = hashlib.sha256()
+    with open(temporary, "rb") as file:
+        for start, pieces in places:
+            digest.update(file.read(start - file.tell()))
+            if not all(_read_and_compare(file, piece, digest) for piece in pieces()):
+                raise OSError(f"the disk did not return what was written to {temporary}")
+        digest.update(file.read())
+    return digest.hexdigest()
+
+
+def _members_of_model(layout, texts, values):
+    """What a file of a model consists of, for `_write_and_compare`.
 
     Arguments:
         texts: `config.json` and `metadata.json` for a `.keras` archive, None for `.weights.h5`.
         values: Arrays or tensors in the order of `layout.variables`.
     """
-    with open(temporary, "wb") as file:
-        if texts is None:
-            file.writelines(layout.contents(values))
-        else:
-            config, metadata = texts
-            with zipfile.ZipFile(file, "w") as archive:
-                for name, text in (("metadata.json", metadata), ("config.json", config)):
-                    with archive.open(name, "w") as member:
-                        member.write(text.encode())
-                info = zipfile.ZipInfo(WEIGHTS_IN_ARCHIVE, time.localtime()[:6])
-                info.external_attr = 0o600 << 16
-                large = layout.size > zipfile.ZIP64_LIMIT
-                with archive.open(info, "w", force_zip64=large) as member:
-                    for piece in layout.contents(values):
-                        member.write(piece)
-        file.flush()
-        _sync(file.fileno())
-    digest = hashlib.sha256()
-    with open(temporary, "rb") as file:
-        start = 0 if texts is None else _start_of_weights(file)
-        file.seek(0)
-        digest.update(file.read(start))
-        if not all(_read_and_compare(file, p, digest) for p in layout.contents(values)):
-            raise OSError(f"the disk did not return what was written to {temporary}")
-        digest.update(file.read())
-    return digest.hexdigest()
+    if texts is None:
+        return [(None, layout.size, lambda: layout.contents(values))]
+    config, metadata = (text.encode() for text in texts)
+    return [
+        ("metadata.json", len(metadata), lambda: [metadata]),
+        ("config.json", len(config), lambda: [config]),
+        (WEIGHTS_IN_ARCHIVE, layout.size, lambda: layout.contents(values)),
+    ]
 
 
 def _flush_and_examine(temporary):
@@ -1231,6 +2078,22 @@ def _publish(temporary, path, record, tag):
     os.replace(checksum, f"{path}.sha256")
     os.replace(pending, f"{path}.json")
     _sync_folder(folder)
+
+
+def _finish_or_remove(folder, name, tag):
+    """If `name` is what a save left that was cut off, complete that save or undo it."""
+    leftover = os.path.join(folder, name)
+    if name.startswith(f".{tag}.pending."):
+        path = os.path.join(folder, name.split(".pending.", 1)[1].removesuffix(".json"))
+        if _pending_record_applies(path):
+            _note_checksum(path, _read_json(leftover), leftover, tag)
+        else:
+            _remove(leftover)
+    elif name.startswith(f".{tag}.saving"):
+        _remove(leftover)
+    else:
+        return False
+    return True
 
 
 def _note_checksum(path, record, pending, tag):

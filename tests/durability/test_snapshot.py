@@ -170,11 +170,14 @@ def test_a_slow_disk_does_not_change_what_is_saved(tmp_path, monkeypatch, ending
     write = durable_checkpoint._write_and_compare
     seen = []
 
-    def later(temporary, layout, texts, values):
-        before = [durable_checkpoint._bytes_of(v).tobytes() for v in values]
+    def later(temporary, members):
+        def content():
+            return [bytes(piece) for _, _, pieces in members for piece in pieces()]
+
+        before = content()
         time.sleep(0.3)
-        seen.append(before == [durable_checkpoint._bytes_of(v).tobytes() for v in values])
-        return write(temporary, layout, texts, values)
+        seen.append(before == content())
+        return write(temporary, members)
 
     monkeypatch.setattr(durable_checkpoint, "_write_and_compare", later)
     epochs = 5
