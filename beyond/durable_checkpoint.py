@@ -1,4 +1,4 @@
-"""Checkpoints for Keras 3 that survive a crash and do not make the training wait.
+"""Checkpoints for Keras 3 that survive a crash, do not make training wait, and go on bit for bit.
 
 Copy this file into your project, or `pip install` the repository it comes from, and change two
 lines of your training:
@@ -9,6 +9,8 @@ lines of your training:
 It holds
 
 - `DurableCheckpoint`, a drop-in for `keras.callbacks.ModelCheckpoint`;
+- `ExactBackupAndRestore`, one for `keras.callbacks.BackupAndRestore`, and `ShuffledBatches`, data
+  that can be taken up in mid-epoch;
 - `verify`, `newest_valid` and `read_record`, which say whether a file is what was saved;
 - `load_weights_strict`, which restores everything or raises and changes nothing;
 - `python -m durable_checkpoint verify FILE...`, the same for the shell.
@@ -23,9 +25,14 @@ flushed to the disk, read back and compared, and only then renamed over the old 
 atomic. How the training is spared (Mohan et al., "CheckFreq", FAST 2021): it waits for a copy of
 the state in memory only; a thread writes that copy while the training goes on.
 
+How a resumed training is made the same training: all state is put back at the point between two
+calls of Keras at which it was taken (see `ExactBackupAndRestore`).
+
 Private names of Keras used here, each pinned by a test: `_save_model`, `_get_file_path`,
-`_set_monitor_op`, `_is_improvement` and `monitor_op` of `ModelCheckpoint`, and
-`_serialize_model_as_json`, `H5IOStore` and `_save_state` of `keras.src.saving.saving_lib`.
+`_set_monitor_op`, `_is_improvement` and `monitor_op` of `ModelCheckpoint`;
+`_serialize_model_as_json`, `H5IOStore` and `_save_state` of `keras.src.saving.saving_lib`;
+`_initial_epoch` of `Model`, as in the stock `BackupAndRestore`; and the generator of the random
+numbers that are drawn without a seed, `global_seed_generator` of `keras.src.random`.
 """
 
 import argparse
@@ -1525,14 +1532,16 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             self._data.start(header["epoch"])
         here = self._identity()
         for what, saved in header["identity"].items():
-            keys = sorted(saved.keys() | here[what].keys())
-            different = [key for key in keys if saved.get(key) != here[what].get(key)]
-            if different:
-                key = different[0]
+            for key in [*saved, *here[what]]:
+                values = [str(side.get(key)) for side in (saved, here[what])]
+                if values[0] == values[1]:
+                    continue
+                short = max(map(len, values)) < 60
                 raise ValueError(
-                    f"{self.filepath} holds a backup of another training. Its {what} differs: "
-                    f"{key} is {saved.get(key)} there and {here[what].get(key)} here. "
-                    f"{self._remedy()}"
+                    f"{self.filepath} holds a backup of another training. Its {what} differs"
+                    + (f": {key} is {values[0]} there and {values[1]} here" if short else "")
+                    + (f" in {key}" if not short else "")
+                    + f". {self._remedy()}"
                 )
         if header["batch"] and len(self._variables(header["batch"])) < len(header["variables"]):
             self._model.test_on_batch(*self._data[0])  # Keras makes its metrics at the first batch
@@ -1860,7 +1869,7 @@ def _architecture(model):
     layers = config.pop("layers", None) if isinstance(config, dict) else None
     described = {"configuration": json.dumps(config, sort_keys=True)}
     for i, layer in enumerate(layers or ()):
-        described[f"layer {i:04d}"] = json.dumps(layer, sort_keys=True)
+        described[f"layer {i + 1}"] = json.dumps(layer, sort_keys=True)
     return described
 
 

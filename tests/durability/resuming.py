@@ -98,6 +98,7 @@ def digest_of(model):
 
 def train(folder, save_freq=1, watch=None, width=16, data=None, **arguments):
     """One run of the training, from wherever `folder` says that it stands."""
+    keras.utils.clear_session()  # in one process again, it is to be as in a new one
     keras.utils.set_random_seed(SEED)
     x, y, x_validation, y_validation = mnist()
     batches = data or ShuffledBatches(x, y, BATCH_SIZE, SEED)
