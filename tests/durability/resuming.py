@@ -50,7 +50,7 @@ def new_model(width=16):
     model = keras.Sequential(
         [
             keras.Input((28, 28, 1)),
-            keras.layers.RandomTranslation(0.1, 0.1, seed=SEED),
+            keras.layers.GaussianNoise(0.1),
             keras.layers.Flatten(),
             keras.layers.Dense(width),
             keras.layers.BatchNormalization(),
