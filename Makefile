@@ -34,7 +34,7 @@ help:
 	@echo "make test       make all, then prove the results"
 	@echo "make beyond     run the scripts in beyond/"
 	@echo "make test-beyond  make beyond, then prove it: kills, full disks, damage (5 minutes)"
-	@echo "make torture    1000 kills in mid-save for each format, noted in docs/torture.csv (1 hour)"
+	@echo "make torture    1000 kills in mid-save of each kind, noted in docs/torture*.csv (1 to 2 hours)"
 	@echo "make bench      time 01, 02 and 04 against Keras 2, and saving against stock Keras"
 	@echo "make sweep      run the scripts for 20 seeds, derive tests/expected.json (1 to 2 hours)"
 	@echo "make figures    renew README's tables and figure from the results of make all"
@@ -70,8 +70,8 @@ out/%/result.json: %.py $(LOCK) | $(ENVIRONMENT) check-data
 out/%/result.json: beyond/%.py beyond/durable_checkpoint.py requirements-beyond.txt | $(BEYOND_ENVIRONMENT) check-data
 	.venv/bin/python $<
 
-PIMA := $(filter 01_% 02_% 03_% 06_% 07_%,$(SCRIPTS))
-MNIST := $(filter 04_% 05_%,$(SCRIPTS))
+PIMA := $(filter 01_% 02_% 03_% 06_% 07_% 11_%,$(SCRIPTS) $(BEYOND))
+MNIST := $(filter 04_% 05_% 12_%,$(SCRIPTS) $(BEYOND))
 AUTO_MPG := $(filter 08_% 09_% 10_%,$(SCRIPTS))
 $(PIMA:%=out/%/result.json): data/pima-indians-diabetes.csv
 $(MNIST:%=out/%/result.json): data/mnist.npz
@@ -112,8 +112,8 @@ bench: $(BEYOND_ENVIRONMENT) check-data
 	KERAS_BACKEND=jax .venv/bin/python beyond/benchmarks/saving.py
 
 torture: $(BEYOND_ENVIRONMENT)
-	KERAS_BACKEND=tensorflow .venv/bin/python tests/durability/torture.py
-	KERAS_BACKEND=jax .venv/bin/python tests/durability/torture.py
+	for backend in tensorflow jax; do for what in files exact; do \
+	KERAS_BACKEND=$$backend .venv/bin/python tests/durability/torture.py $$what || exit; done; done
 
 sweep: $(BEYOND_ENVIRONMENT) check-data
 	KERAS_BACKEND=tensorflow .venv/bin/python tests/sweep.py run

@@ -1,7 +1,7 @@
 """Train with ExactBackupAndRestore, be killed, run again, and say in which bits it ends.
 
     python tests/durability/resuming.py boundaries FOLDER       killed at every batch boundary
-    python tests/durability/resuming.py saves FOLDER KILLS      killed in the middle of backups
+    python tests/durability/resuming.py saves FOLDER KILLS LOT  killed in the middle of backups
 
 Both print what was found as JSON. A parent that has imported Keras and computed nothing forks a
 child for every run. All runs are the same training: three epochs of a small network with all that
@@ -16,12 +16,17 @@ import random
 import shutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "beyond"))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# On JAX, what one run has compiled serves the next ones.
+COMPILED = tempfile.TemporaryDirectory()
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", COMPILED.name)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import keras
 import numpy as np
@@ -248,16 +253,16 @@ def at_every_boundary(folder):
     return {"whole": whole.result, "batches": whole.batches, "runs": runs}
 
 
-def in_mid_save(folder, kills):
+def in_mid_save(folder, kills, lot):
     """Killed from outside while a backup is written, again and again, until the training is done.
 
     Two of three kills come while the new file is being written, one while files are renamed. The
-    run that goes on is killed as well, after some backups more.
+    run that goes on is killed as well, after some backups more. `lot`: a seed for all of that.
     """
     whole = Run(fresh(folder, "whole")).listen()
     total = {"kills": 0, "while_saving": 0, "while_being_renamed": 0, "most_in_a_row": 0}
     total |= {"whole": whole.result, "results": [], "errors": []}
-    lot = random.Random(SEED)
+    lot = random.Random(lot)
     while total["kills"] < kills:
         place = fresh(folder, "killed")
         backups = place / "backup"
@@ -302,8 +307,6 @@ def kill_in_a_backup(run, backups, lot):
 
 
 if __name__ == "__main__":
-    how, folder = sys.argv[1:3]
-    found = (
-        at_every_boundary(folder) if how == "boundaries" else in_mid_save(folder, int(sys.argv[3]))
-    )
+    how, folder, *numbers = sys.argv[1:]
+    found = (at_every_boundary if how == "boundaries" else in_mid_save)(folder, *map(int, numbers))
     print(json.dumps(found, indent=1))

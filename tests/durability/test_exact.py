@@ -79,7 +79,7 @@ def test_killed_at_every_batch_boundary_it_ends_in_the_same_bits(tmp_path):
 
 
 def test_killed_in_mid_save_again_and_again_it_ends_in_the_same_bits(tmp_path):
-    found = in_a_process("saves", tmp_path, KILLS)
+    found = in_a_process("saves", tmp_path, KILLS, resuming.SEED)
     assert found["errors"] == []
     assert found["kills"] >= KILLS
     assert found["while_saving"] >= KILLS / 3

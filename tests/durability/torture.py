@@ -1,8 +1,10 @@
-"""Kill a training 1,000 times for each format and write down what was left: docs/torture.csv.
+"""Kill a training 1,000 times for each kind of file and write down what was left.
 
-    python tests/durability/torture.py
+    python tests/durability/torture.py files     for each format of a checkpoint: docs/torture.csv
+    python tests/durability/torture.py exact     while backups are made: docs/torture_exact.csv
 
-The rows of this KERAS_BACKEND are replaced, the others stay. See killing.py for what is done.
+The rows of this KERAS_BACKEND are replaced, the others stay. See killing.py and resuming.py for
+what is done.
 """
 
 import concurrent.futures
@@ -19,7 +21,7 @@ import sys
 import tempfile
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
-TORTURE = REPOSITORY / "docs" / "torture.csv"
+DOCS = REPOSITORY / "docs"
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 KILLS = 1000
 NOTHING_OF = {
@@ -28,6 +30,20 @@ NOTHING_OF = {
     "lost_bests": "lost_bests",
     "lost_newest": "lost_newest",
 }
+EXACT_FIELDS = [
+    "backend",
+    "kills",
+    "kills_while_backup_was_written",
+    "kills_while_being_renamed",
+    "most_kills_of_one_training",
+    "trainings",
+    "ended_in_other_bits",
+    "errors",
+    "sha256_of_all",
+    "machine",
+    "versions",
+    "date",
+]
 FIELDS = [
     "backend",
     "format",
@@ -62,19 +78,19 @@ def versions() -> str:
     )
 
 
+def run(program: str, *arguments) -> dict:
+    """What a program beside this one has found."""
+    command = [sys.executable, pathlib.Path(__file__).with_name(program), *map(str, arguments)]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    if ended.returncode:
+        sys.exit(f"{program} {arguments}: {ended.stderr}")
+    return json.loads(ended.stdout)
+
+
 def torture(ending: str) -> dict:
     """The row for one format. Every finding that is not as it should be is printed."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, pathlib.Path(__file__).with_name("killing.py")]
-        run = subprocess.run(
-            [*command, ending, str(KILLS), folder],
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-    if run.returncode:
-        sys.exit(f"{ending}: {run.stderr}")
-    found = json.loads(run.stdout)
+        found = run("killing.py", ending, KILLS, folder)
     for what in NOTHING_OF:
         for line in found[what]:
             print(f"{ending}: {what}: {line}")
@@ -92,21 +108,61 @@ def torture(ending: str) -> dict:
     }
 
 
-def main() -> int:
+def torture_exact(lot: int) -> dict:
+    """Half of the kills, at moments that are drawn with the seed `lot`."""
+    with tempfile.TemporaryDirectory() as folder:
+        return run("resuming.py", "saves", folder, KILLS // 2, lot)
+
+
+def row_of_exact(halves: list[dict]) -> dict:
+    whole = halves[0]["whole"]
+    results = [result for half in halves for result in half["results"]]
+    errors = [error for half in halves for error in half["errors"]]
+    for error in errors:
+        print(error)
+    return {
+        "backend": BACKEND,
+        "kills": sum(half["kills"] for half in halves),
+        "kills_while_backup_was_written": sum(half["while_saving"] for half in halves),
+        "kills_while_being_renamed": sum(half["while_being_renamed"] for half in halves),
+        "most_kills_of_one_training": max(half["most_in_a_row"] for half in halves),
+        "trainings": len(results),
+        "ended_in_other_bits": sum(result != whole for result in results),
+        "errors": len(errors),
+        "sha256_of_all": whole["digest"],
+        "machine": machine(),
+        "versions": versions(),
+        "date": datetime.date.today().isoformat(),
+    }
+
+
+def write(name: str, fields: list[str], rows: list[dict]) -> None:
+    path = DOCS / name
     kept = []
-    if TORTURE.exists():
-        with TORTURE.open(newline="") as file:
+    if path.exists():
+        with path.open(newline="") as file:
             kept = [row for row in csv.DictReader(file) if row["backend"] != BACKEND]
-    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
-        rows = list(pool.map(torture, [".keras", ".weights.h5"]))
-    with TORTURE.open("w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+    rows = sorted(kept + rows, key=lambda row: (row["backend"], row.get("format", "")))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fields, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(sorted(kept + rows, key=lambda row: (row["backend"], row["format"])))
+        writer.writerows(rows)
+
+
+def main(what: str) -> int:
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        if what == "exact":
+            rows = [row_of_exact(list(pool.map(torture_exact, [1, 2])))]
+            fields, wrong = EXACT_FIELDS, ("ended_in_other_bits", "errors")
+            write("torture_exact.csv", fields, rows)
+        else:
+            rows = list(pool.map(torture, [".keras", ".weights.h5"]))
+            fields, wrong = FIELDS, NOTHING_OF.values()
+            write("torture.csv", fields, rows)
     for row in rows:
-        print(", ".join(f"{field} {row[field]}" for field in FIELDS[:10]))
-    return int(any(row[column] for row in rows for column in NOTHING_OF.values()))
+        print(", ".join(f"{field} {row[field]}" for field in fields[:10]))
+    return int(any(row[column] for row in rows for column in wrong))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1]))
