@@ -315,7 +315,8 @@ line of the run that was never killed. What the file does not hold is where the 
 stood, by which `fit` shuffles the rows: the new process begins its shuffling anew, so the same
 weights meet other batches. That is what happens on JAX. On TensorFlow the lines coincide, for a
 poor reason: there, once a seed is set, every epoch is shuffled alike. Two trainings that differ in
-the order of their rows are equally good; that they are *the same* takes more than this file.
+the order of their rows are equally good; what it takes to make them *the same* is shown by
+`beyond/12_exact_resume.py`.
 """
 
 # %%

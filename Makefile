@@ -110,6 +110,8 @@ bench: $(BEYOND_ENVIRONMENT) check-data
 	.venv/bin/python beyond/benchmarks/against_keras_2.py
 	KERAS_BACKEND=tensorflow .venv/bin/python beyond/benchmarks/saving.py
 	KERAS_BACKEND=jax .venv/bin/python beyond/benchmarks/saving.py
+	KERAS_BACKEND=tensorflow .venv/bin/python beyond/benchmarks/shuffled_batches.py
+	KERAS_BACKEND=jax .venv/bin/python beyond/benchmarks/shuffled_batches.py
 
 torture: $(BEYOND_ENVIRONMENT)
 	for backend in tensorflow jax; do for what in files exact; do \

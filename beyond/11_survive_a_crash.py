@@ -19,7 +19,7 @@ the safe save.
   two files with a changed bit, in `bit/`; what a crash in each step left, in `step_1/` to
   `step_5/`; `kills.png`, `result.json`; what JAX has compiled, in `compiled/`
 - From:   beyond the documents
-- Next:   `beyond/13_background_checkpoint.py` measures what such a save costs
+- Next:   `beyond/12_exact_resume.py` goes on after the crash, bit for bit
 """
 
 # %% [markdown]

@@ -17,7 +17,6 @@ import math
 import os
 import pathlib
 import platform
-import re
 import resource
 import statistics
 import sys
@@ -28,8 +27,9 @@ import keras
 import numpy as np
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(REPOSITORY / "beyond"))
+sys.path[:0] = [str(REPOSITORY / "beyond"), str(REPOSITORY / "tests")]
 from durable_checkpoint import DurableCheckpoint
+from results_table import processor
 
 EPOCH_SECONDS = 5
 BATCH_SIZE = 64
@@ -38,15 +38,6 @@ HELD_AT_MOST = 0.06
 COST_AT_MOST = 0.5  # of stock's
 MNIST_SHARE_AT_MOST = 0.01
 TARGET_HEADER = ["target", "limit", "measured", "by the medians", "rounds within the limit"]
-
-
-def processor() -> str:
-    """The processor's name as the system reports it."""
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        found = re.search(r"^model name\s*: (.*)$", cpuinfo.read_text(), flags=re.MULTILINE)
-        return found[1] if found else platform.machine()
-    return platform.processor() or platform.machine()
 
 
 def on_gpu() -> bool:

@@ -469,6 +469,21 @@ def test_a_later_fit_begins_where_it_is_told_to(tmp_path):
     assert model.fit(x, y, epochs=2, initial_epoch=1, verbose=0).epoch == [1]
 
 
+def test_a_later_fit_begins_at_the_start_even_if_the_resumed_one_failed(tmp_path):
+    def fit(model, before):
+        x, y, _, _ = resuming.mnist()
+        backup = ExactBackupAndRestore(tmp_path / "backup")
+        callbacks = [backup, Interrupt(backup, before)]
+        with pytest.raises(InterruptedError):
+            model.fit(x, y, batch_size=32, epochs=4, verbose=0, callbacks=callbacks)
+
+    fit(resuming.new_model(), before=12)
+    model = resuming.new_model()
+    fit(model, before=2)
+    x, y, _, _ = resuming.mnist()
+    assert model.fit(x, y, epochs=1, verbose=0).epoch == [0]
+
+
 def test_a_kept_backup_of_an_ended_training_trains_nothing_again(tmp_path):
     whole = fit_arrays(tmp_path, save_freq="epoch", delete_checkpoint=False)
     again = fit_arrays(tmp_path, save_freq="epoch", delete_checkpoint=False)

@@ -1,8 +1,11 @@
 """Part two's scripts ran in full, on this backend, and found what they say."""
 
+import csv
 import json
 import re
 
+import keras
+import numpy as np
 import pytest
 from conftest import BACKEND, BEYOND, REPOSITORY
 from durable_checkpoint import verify
@@ -53,6 +56,26 @@ def test_11_in_every_step_a_crash_left_a_verified_file(found):
     assert all(crash["status"] < 0 and crash["verdict"] == "checksum" for crash in crashes)
 
 
+def test_12_however_often_killed_it_is_the_same_training(found):
+    result = found["12_exact_resume"]
+    folder = REPOSITORY / "out" / "12_exact_resume"
+    whole, killed = (
+        json.loads((folder / name / "trained.json").read_text()) for name in ("whole", "killed")
+    )
+    assert whole == killed and result["reproduced"] >= 3
+    deaths = (folder / "killed" / "kills").read_text().split()
+    assert len(deaths) == result["reproduced"] == len(result["batches_lived"])
+    assert len(set(deaths)) >= 3, "killed in three different epochs at least"
+
+
+def test_12_what_is_left_out_breaks_it(found):
+    rows = found["12_exact_resume"]["left_out"]
+    same = {what for what, row in rows.items() if row["same_bits"]}
+    assert same == ({"nothing", "shuffle"} if BACKEND == "tensorflow" else {"nothing"})
+    assert same == {what for what, row in rows.items() if row["same_history"]}
+    assert set(rows) == {"nothing", "seeds", "callbacks", "optimizer", "shuffle", "stock"}
+
+
 def test_13_the_background_save_holds_the_training_less(found):
     assert 0 < found["13_background_checkpoint"]["reproduced"] < 0.5
 
@@ -68,3 +91,38 @@ def test_make_runs_part_two_again_when_the_module_changes():
 def test_readme_lists_every_script_of_part_two():
     readme = (REPOSITORY / "README.md").read_text()
     assert re.findall(r"^- \[beyond/(\d\d_\w+)\.py\]", readme, flags=re.MULTILINE) == BEYOND
+
+
+def test_readme_s_training_with_both_classes_runs(tmp_path, monkeypatch):
+    readme = (REPOSITORY / "README.md").read_text()
+    (training,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    lines = [line for line in training.splitlines() if line]
+    assert 10 <= len(lines) <= 11
+    monkeypatch.chdir(tmp_path)
+    chance = np.random.default_rng(1)
+    rows = chance.random((400, 4), "float32")
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    names = {"keras": keras, "model": model, "x": rows[:300], "y": rows[:300].sum(1)}
+    names |= {"x_validation": rows[300:], "y_validation": rows[300:].sum(1)}
+    exec(training, names)  # noqa: S102
+    assert verify("best.keras") == "checksum"
+    assert not (tmp_path / "backup").exists()
+    assert len(model.history.epoch) > 5
+
+
+@pytest.mark.parametrize(
+    ("name", "nothing_of"),
+    [
+        ("torture.csv", ["unloadable_files", "wrong_files", "lost_bests", "lost_newest"]),
+        ("torture_exact.csv", ["ended_in_other_bits", "errors"]),
+    ],
+)
+def test_what_torture_has_noted(name, nothing_of):
+    with (REPOSITORY / "docs" / name).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["backend"] for row in rows} == {"tensorflow", "jax"}
+    for row in rows:
+        assert int(row["kills"]) >= 1000
+        assert all(row[column] == "0" for column in nothing_of)
+        assert row["machine"] and "keras" in row["versions"] and row["date"]

@@ -15,12 +15,14 @@ import json
 import os
 import pathlib
 import platform
-import re
 import subprocess
 import sys
 import tempfile
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(REPOSITORY / "tests"))
+from results_table import processor
+
 DOCS = REPOSITORY / "docs"
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 KILLS = 1000
@@ -62,12 +64,7 @@ FIELDS = [
 
 
 def machine() -> str:
-    name = platform.processor() or platform.machine()
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        found = re.search(r"^model name\s*: (.*)$", cpuinfo.read_text(), flags=re.MULTILINE)
-        name = found[1] if found else name
-    return f"{name}, {os.cpu_count()} cores, {platform.system()}"
+    return f"{processor()}, {os.cpu_count()} cores, {platform.system()}"
 
 
 def versions() -> str:
