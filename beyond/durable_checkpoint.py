@@ -1591,7 +1591,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             _say(f"{damaged[0]}: going on from {newest.path}, at {place}")
         self._found = newest
         self._number = header["number"]
-        epochs = self.params["epochs"]
+        epochs = self.params.get("epochs", header["epoch"])
         over = header["ended"] and (header["stopped"] or header["epoch"] >= epochs)
         self._model._initial_epoch = epochs if over else header["epoch"]
         self._current_epoch = header["epoch"]
@@ -1616,7 +1616,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         if history is not None:
             history.history, history.epoch = state["history"], state["epochs"]
         _set_random_state(state["random"])
-        self._batches_since_last = header["batches_since_last"]
+        self._batches_since_last = 0
         self._backed_up = (header["epoch"], header["batch"])
 
     # ---- making one
@@ -1653,7 +1653,6 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             "batch": batch,
             "ended": ended,
             "stopped": bool(model.stop_training),
-            "batches_since_last": 0,
             "identity": self._identity(),
             "variables": _described(variables),
             "state": _encoded(state, arrays),

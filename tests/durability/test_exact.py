@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 
+import durable_checkpoint
 import keras
 import numpy as np
 import pytest
@@ -87,6 +88,29 @@ def test_killed_in_mid_save_again_and_again_it_ends_in_the_same_bits(tmp_path):
     assert found["most_in_a_row"] >= 2, "no resumed run was killed again"
     assert len(found["results"]) >= 3
     assert all(result == found["whole"] for result in found["results"])
+
+
+def test_no_backup_is_there_before_the_checkpoint_whose_value_it_knows(tmp_path, monkeypatch):
+    """Killed in between, the best model would be lost: its value counts as saved, and is not."""
+    write, publish = durable_checkpoint._write_and_compare, durable_checkpoint._publish
+    published = []
+
+    def slow_disk_for_checkpoints(temporary, members):
+        time.sleep(0.5 if "best.weights" in temporary else 0)
+        return write(temporary, members)
+
+    def noted(temporary, path, record, tag):
+        publish(temporary, path, record, tag)
+        published.append((pathlib.Path(path).name.split(".")[0], record["epoch"]))
+
+    monkeypatch.setattr(durable_checkpoint, "_write_and_compare", slow_disk_for_checkpoints)
+    monkeypatch.setattr(durable_checkpoint, "_publish", noted)
+    resuming.train(tmp_path)
+    for place, (name, epoch) in enumerate(published):
+        if name == "best":
+            before = [of for which, of in published[:place] if which.startswith("backup")]
+            assert before and max(before) == epoch
+    assert sum(name == "best" for name, _ in published) >= 2
 
 
 def test_the_training_has_all_that_draws_and_counts(whole):
@@ -182,6 +206,22 @@ def test_a_damaged_file_of_the_newest_generation(tmp_path, whole, capfd, how, be
     else:
         assert len(lines) == 1
         assert str(newest) in lines[0] and f"going on from {older}, at epoch 2, batch 3" in lines[0]
+
+
+def test_no_changed_byte_goes_unnoticed(tmp_path):
+    """Zip's own sums do not cover names and headers."""
+    interrupt(tmp_path, before=8)
+    newest, _ = generations(tmp_path)
+    content = newest.read_bytes()
+    durable_checkpoint._Backup(newest)
+    chance = np.random.default_rng(1)
+    places = [*chance.integers(0, len(content), 150), *range(60), *range(-60, 0)]
+    for place in places:
+        changed = bytearray(content)
+        changed[place] ^= 1 << int(chance.integers(8))
+        newest.write_bytes(changed)
+        with pytest.raises(CorruptCheckpointError):
+            durable_checkpoint._Backup(newest)
 
 
 def test_without_any_checksum_it_falls_back(tmp_path, whole, capfd):
@@ -329,7 +369,8 @@ class Say(keras.callbacks.Callback):
     def on_test_batch_begin(self, batch, logs=None):
         import time; time.sleep(0.05)
         print("test", flush=True)
-print(resuming.train(pathlib.Path({str(tmp_path)!r}), watch=Say)["digest"], flush=True)
+folder = pathlib.Path({str(tmp_path)!r})
+print(resuming.train(folder, {arguments.get("save_freq", 1)!r}, watch=Say)["digest"], flush=True)
 """
     run = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -350,7 +391,10 @@ print(resuming.train(pathlib.Path({str(tmp_path)!r}), watch=Say)["digest"], flus
     ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["TERM", "INT"]
 )
 def test_a_signal_in_the_middle_of_training(tmp_path, whole, number, status):
-    returned, heard, errors = signalled(tmp_path, lambda h: h.count("batch") == 7, [number])
+    # With backups between epochs only, the one in mid-epoch is due to the signal alone.
+    returned, heard, errors = signalled(
+        tmp_path, lambda h: h.count("batch") == 7, [number], save_freq="epoch"
+    )
     assert returned == status, errors
     trained = heard.count("batch")
     assert 7 <= trained <= 9
@@ -360,8 +404,7 @@ def test_a_signal_in_the_middle_of_training(tmp_path, whole, number, status):
     assert [line.split(":")[0] for line in errors.splitlines() if "finishing" in line] == [
         signal.Signals(number).name
     ]
-    again = resuming.train(tmp_path)
-    assert again == whole
+    assert resuming.train(tmp_path, save_freq="epoch") == whole
 
 
 @pytest.mark.parametrize("moment", ["before the first batch", "validation", "last epoch"])
@@ -555,6 +598,37 @@ def test_everything_that_track_takes(tmp_path):
     history, drawn = train()
     assert drawn == [2, 3]
     assert history == whole
+
+
+def test_what_changes_in_place_while_it_is_written_is_backed_up_as_it_was(tmp_path, monkeypatch):
+    write = durable_checkpoint._write_and_compare
+    backups = []
+
+    def later(temporary, members):
+        time.sleep(0.3)
+        digest = write(temporary, members)
+        if ".npz" in temporary:
+            with np.load(temporary) as archive:
+                backups.append(
+                    [archive[name].tolist() for name in archive.files if "array" in name]
+                )
+        return digest
+
+    monkeypatch.setattr(durable_checkpoint, "_write_and_compare", later)
+    own = Own()
+
+    def change(batch, logs):
+        own.state["table"] += np.int16(1)
+
+    x, y, _, _ = resuming.mnist()
+    batches = ShuffledBatches(x, y, 32, 1)
+    backup = ExactBackupAndRestore(tmp_path / "b", save_freq=1, track=[batches, own])
+    changing = keras.callbacks.LambdaCallback(on_train_batch_end=change)
+    resuming.new_model().fit(
+        batches, shuffle=False, epochs=2, verbose=0, callbacks=[backup, changing]
+    )
+    tables = [array for arrays in backups for array in arrays if len(array) == 2]
+    assert tables == [[batch, batch] for batch in range(10)]
 
 
 def test_what_cannot_be_tracked_is_refused(tmp_path):
