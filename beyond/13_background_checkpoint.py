@@ -18,7 +18,7 @@ delays it *in all*.
 - Run:    `python beyond/13_background_checkpoint.py`
 - Reads:  no file
 - Writes: `out/13_background_checkpoint/`: `seconds_per_save.png`, `result.json`; while it runs, up
-  to 1.3 GB of checkpoints, of which none remains
+  to 2.5 GB of checkpoints, of which none remains
 - From:   beyond the documents; the method is that of *CheckFreq* (Mohan et al., FAST 2021)
 - Next:   `README.md`, for the two lines to change in a training of your own
 """
@@ -27,7 +27,7 @@ delays it *in all*.
 """
 ## Settings and seed
 
-How many rounds are measured for each width of six square layers. They have 1, 4, 15 and 47 million
+How many rounds are measured for each width of six square layers. They have 1, 4, 15 and 96 million
 weights, and weights and optimizer together take 12 bytes for each of them. An epoch must outlast a
 save, or the next save waits until the last one is written, and nothing is gained by the thread.
 With the widest layers that would take minutes; there an epoch is a single step, and only the
@@ -52,7 +52,7 @@ import numpy as np
 from durable_checkpoint import DurableCheckpoint
 
 SEED = 7
-ROUNDS = {400: 9, 800: 6, 1600: 3, 2800: 3}
+ROUNDS = {400: 9, 800: 6, 1600: 3, 4000: 2}
 WIDEST_TRAINED = 1600
 BATCH_SIZE = 32
 WARM_UP_STEPS = 8
