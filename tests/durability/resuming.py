@@ -270,7 +270,7 @@ def in_mid_save(folder, kills, lot):
         while True:
             run = Run(place)
             if in_a_row < kills and kill_in_a_backup(run, backups, lot):
-                names = os.listdir(backups)
+                names = names_in(backups)
                 total["kills"] += 1
                 total["while_saving"] += any(".saving0." in name for name in names)
                 total["while_being_renamed"] += any(".pending." in name for name in names)
@@ -285,6 +285,13 @@ def in_mid_save(folder, kills, lot):
     return total
 
 
+def names_in(folder):
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:  # not there yet, or not any more
+        return []
+
+
 def kill_in_a_backup(run, backups, lot):
     """True if `run` was killed, False if it ended before."""
     wanted = lot.choice([".saving0.", ".saving0.", ".pending."])
@@ -292,7 +299,7 @@ def kill_in_a_backup(run, backups, lot):
     seen, there = 0, False
     give_up = time.monotonic() + PATIENCE
     while time.monotonic() < give_up:
-        names = os.listdir(backups) if backups.exists() else []
+        names = names_in(backups)
         before, there = there, any(wanted in name for name in names)
         seen += there and not before
         if seen >= wait_for and there:
