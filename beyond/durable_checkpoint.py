@@ -1623,7 +1623,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
 
     def _back_up_if_due(self, at_least_once=False):
         due = at_least_once or self._asked is not None
-        if self.save_freq == "epoch":
+        if self.save_freq == "epoch" or self._data is None:
             due = due or self._position[1] == 0
         else:
             due = due or self._batches_since_last >= self.save_freq

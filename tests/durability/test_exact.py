@@ -488,6 +488,15 @@ def test_arrays_go_on_from_the_beginning_of_the_epoch_and_it_is_said_once(tmp_pa
             assert fit_arrays(tmp_path) == whole, before
 
 
+def test_arrays_are_backed_up_between_all_epochs(tmp_path):
+    """In mid-epoch a signal finds no other moment to go back to than its beginning."""
+    with pytest.raises(InterruptedError), pytest.warns(match="ShuffledBatches"):
+        fit_arrays(tmp_path, before=12, save_freq=1000)
+    newest, older = generations(tmp_path)
+    epochs = [json.loads(pathlib.Path(f"{p}.json").read_text())["epoch"] for p in (newest, older)]
+    assert epochs == [3, 2]
+
+
 def test_another_order_than_the_tracked_one_is_refused(tmp_path):
     x, y, _, _ = resuming.mnist()
     tracked = ShuffledBatches(x, y, 32, 1)
