@@ -1318,9 +1318,10 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
 
     The state is taken, and put back, between two calls of Keras: before an epoch begins or before a
     batch begins, when the callbacks have dealt with the one before. So callbacks in `track` may
-    stand before or after this one. The same bits need the same machine, versions and number of
-    threads, and operations that are deterministic: on a GPU call
-    `tf.config.experimental.enable_op_determinism()`.
+    stand before or after this one. Only in an epoch that is taken up in its middle Keras counts the
+    batches from 0 again, also for `{batch}` in the name of a file. The same bits need the same
+    machine, versions and number of threads, and operations that are deterministic: with TensorFlow
+    on a GPU, call `tf.config.experimental.enable_op_determinism()`.
 
     What makes it exact was put together from MosaicML Composer's test of resumption, from data
     loaders that know their position (CheckFreq, FAST 2021), and from measurements of what Keras
