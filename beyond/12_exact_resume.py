@@ -27,7 +27,7 @@ after the other is left out, to see what each is good for.
 
 A backup after every 7 batches: an epoch has 20 of them, so most backups lie in the middle of one.
 `LIVES` is how many batches a process may train before it is killed, at most; after its last backup
-it trains up to 6 of them in vain.
+it trains some in vain: 6 at most, or 13 if that backup was not complete yet.
 
 Adam learns at five times its usual rate, so that the loss falters soon. As long as it falls in
 every epoch, `ReduceLROnPlateau` and `EarlyStopping` have counted nothing, and losing their count
@@ -172,8 +172,9 @@ damaged. When training is over they are deleted: what you want to keep, save it,
 callback `delete_checkpoint=False`.
 
 And it is refused, with a line that says what differs, if the program has changed meanwhile: another
-layer, another optimizer, other rows or another batch size. To go on with another learning rate or
-another patience is a new training, and wants a checkpoint instead of a backup: scripts 03 and 11.
+layer, another optimizer, another number of rows or another batch size. The learning rate comes from
+the backup, whatever the program says. Whoever wants to go on in another way begins a new training,
+from a checkpoint instead of a backup: scripts 03 and 11.
 
 Not every end is as sudden as a kill. Where a machine is taken back after a warning (SIGTERM), or
 you press Ctrl-C, the callback lets the batch end, makes a backup and ends the process with status
@@ -402,10 +403,12 @@ takes the next loss for the best so far, whatever it is: no rate is lowered and 
 it should be. A fresh *optimizer* has forgotten how far each weight used to move, and the rate that
 had been reached. These three depart on every machine.
 
-The *order* is the treacherous one. On JAX the training departs. On TensorFlow it does not, and that
-is no merit: once a seed is set, `fit` on plain arrays repeats the same order in every epoch (Keras
-3.15), so there is no position to be lost. Whoever tests a resume with plain arrays on TensorFlow
-sees it succeed, and then trains on something else.
+The *random numbers* are the treacherous ones. `fit` shuffles plain arrays by those of NumPy on JAX;
+begun anew, as in any new process, they give another order, and the training departs. (The callback
+puts them back; here they are begun anew after that.) On TensorFlow it does not depart, and that is
+no merit: once a seed is set, every epoch has the same order (Keras 3.15), so there is none to lose.
+Whoever tests a resume with plain arrays on TensorFlow sees it succeed, and then trains on something
+else.
 
 Stock `BackupAndRestore` loses seeds, callbacks and history, and goes back to the beginning of the
 epoch. Its history begins there, too. What it keeps are weights and optimizer, and so nothing of
@@ -423,7 +426,7 @@ LEFT_OUT = {
     "seeds": "the seeds of dropout and augmentation",
     "callbacks": "what the callbacks had counted",
     "optimizer": "the optimizer",
-    "shuffle": "the order: plain arrays",
+    "shuffle": "random numbers, with plain arrays",
     "stock": "whatever stock BackupAndRestore does",
 }
 
@@ -452,11 +455,12 @@ for what in LEFT_OUT:
 trainer.stdin.close()
 trainer.wait()
 
-print(f"\n{'left out':40}bits     history  epochs in it  last validation loss")
+print(f"\n{'left out':40}bits     history  epochs in history  last validation loss")
 for what, row in rows.items():
     bits, history = ("same" if row[key] else "other" for key in ("same_bits", "same_history"))
     print(f"{LEFT_OUT[what]:40}{bits:9}{history:9}", end="")
-    print("{:<14}{:.6f}, not {:.6f}".format(row["epochs_in_history"], *row["last_loss"]))
+    ours, whole_loss = (f"{loss:.6f}" for loss in row["last_loss"])
+    print(f"{row['epochs_in_history']:<20}{ours}" + (f", not {whole_loss}" * (ours != whole_loss)))
 
 # %% [markdown]
 """

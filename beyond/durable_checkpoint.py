@@ -794,6 +794,7 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
         self._folder = os.path.realpath(folder or ".")
         self._tag = hashlib.sha256(self._template.encode()).hexdigest()[:8]
         self._best_on_disk = self.best
+        self._batches_before = 0  # in an epoch that is taken up in its middle
         self._saves_started = 0
         self._pending = []
         self._unsaved = {}
@@ -866,6 +867,8 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
 
     def _save_model(self, epoch, batch, logs):
         logs = logs or {}
+        if batch is not None:
+            batch += self._batches_before
         self._collect(waiting_for_at_most=None)
         ranked = self.save_best_only or self.keep_best or self._go_on_from_saved
         if ranked and self.monitor_op is None:
@@ -1305,9 +1308,10 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
       Python's, NumPy's and Keras's random numbers, the metrics in mid-epoch, `History`, and the
       state of what is in `track`. The stock callback restores weights, optimizer and epoch.
     - With `ShuffledBatches` in `track`, a backup in mid-epoch is taken up at the next batch. With
-      data of which the position is unknown (arrays, generators, `tf.data`) backups are made between
-      epochs only, and a warning says so: a batch is never trained twice. The stock callback begins
-      the epoch anew, with the weights of its middle.
+      data of which the position is unknown (arrays, generators, `tf.data`, a `ShuffledBatches` not
+      in `track`) backups are made between epochs only, which a warning says if `save_freq` asks for
+      others: a batch is never trained twice. Whether such data comes in the same order again is up
+      to it. The stock callback begins the epoch anew, with the weights of its middle.
     - Files are replaced as `DurableCheckpoint` does it, in the background, and two generations are
       kept: if the newer one is damaged, training goes on from the older, and one line says so.
     - A backup of another network, optimizer, backend or order of the data is refused.
@@ -1319,7 +1323,8 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
     The state is taken, and put back, between two calls of Keras: before an epoch begins or before a
     batch begins, when the callbacks have dealt with the one before. So callbacks in `track` may
     stand before or after this one. Only in an epoch that is taken up in its middle Keras counts the
-    batches from 0 again, also for `{batch}` in the name of a file. The same bits need the same
+    batches from 0 again (a `DurableCheckpoint` in `track` is told the true number), and callbacks
+    before this one see the beginning of a batch more than there is. The same bits need the same
     machine, versions and number of threads, and operations that are deterministic: with TensorFlow
     on a GPU, call `tf.config.experimental.enable_op_determinism()`.
 
@@ -1328,7 +1333,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
     3.15.1 loses.
 
     Arguments:
-        backup_dir: A folder for this training alone.
+        backup_dir: A folder for this call of `fit` alone.
         save_freq: `"epoch"`, or a number of batches between two backups.
         double_checkpoint: Accepted as in the original; two generations are kept in any case.
         delete_checkpoint: Delete the backup when training has ended. With False it stays, and the
@@ -1338,16 +1343,17 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             `keras.random.SeedGenerator`, layers outside of the model, `numpy.random.Generator`,
             and anything with `get_state()` and `set_state(state)`. Of a callback without these, all
             attributes are kept that are numbers, texts, arrays, or lists and dictionaries of them,
-            but none that bears the name of an argument of its constructor: that is a setting.
+            but none that bears the name of an argument of its constructor: that is a setting. A
+            warning names those of other types. The learning rate comes from the backup.
         background: Write in a thread while the training goes on, with up to two copies of the state
             in memory.
         signals: Those that end training with a backup; `()` for none. Only while `fit` runs, and
             only in the main thread.
 
     Raises:
-        ValueError: The backup is of a different training (what differs is named; nothing is changed
-            on the disk or in the model); the model is not built; `ShuffledBatches` in `track` is
-            not what `fit` trains on.
+        ValueError: The backup is of a different training, or of a later epoch than `fit` is to end
+            with (what differs is named; nothing is changed on the disk or in the model); the model
+            is not built; `ShuffledBatches` in `track` is not what `fit` trains on.
         CorruptCheckpointError: There are backups, and all are damaged.
         BlockingIOError: Another process is training with the same `backup_dir`.
         OSError: `backup_dir` cannot be used, or there was no room for the backup that a signal had
@@ -1402,8 +1408,10 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         _CALLBACKS.add(self)
         self._number = self._batches_since_last = self._batches_seen = 0
         self._position = self._backed_up = self._found = self._failed = self._asked = None
+        self._expect_whole_epochs()
         self._said_that_it_failed = False
         self.model._initial_epoch = None
+        self._check_what_is_tracked()
         self._check_what_is_trained_on()
         try:
             os.makedirs(self._folder, exist_ok=True)
@@ -1439,6 +1447,9 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
                 )
         if self._data is not None:
             self._data.start(epoch, batch)
+        for tracked in self.track:
+            if isinstance(tracked, DurableCheckpoint):
+                tracked._batches_before = batch
         if batch:
             # The rest of an epoch is shorter than `fit` was told; it would warn of lost data.
             self._shortened = warnings.catch_warnings()
@@ -1485,9 +1496,10 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             self._position = (self._current_epoch, 0)
             self._back_up(ended=True)
         self._collect(waiting_for_at_most=0)
-        if self._asked is None and self.delete_checkpoint:
-            self._delete()
+        self._release_signals()  # from here on they end the process as they usually do
         asked, failed = self._asked, self._failed
+        if asked is None and self.delete_checkpoint:
+            self._delete()
         self._close()
         with contextlib.suppress(OSError):
             os.rmdir(self._folder)
@@ -1502,6 +1514,15 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             self._shortened = None
 
     # ---- which training is this?
+
+    def _check_what_is_tracked(self):
+        for tracked in self.track:
+            names = _not_kept(tracked)
+            if names:
+                warnings.warn(
+                    f"{self.filepath}: of {type(tracked).__name__} no backup can hold "
+                    f"{', '.join(names)}. If that is state, give it get_state() and set_state()."
+                )
 
     def _check_what_is_trained_on(self):
         if self._data is None:
@@ -1592,8 +1613,13 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             _say(f"{damaged[0]}: going on from {newest.path}, at {place}")
         self._found = newest
         self._number = header["number"]
-        epochs = self.params.get("epochs", header["epoch"])
-        over = header["ended"] and (header["stopped"] or header["epoch"] >= epochs)
+        epochs = self.params.get("epochs", header["epoch"] + 1)
+        over = header["ended"] and (header["stopped"] or header["epoch"] == epochs)
+        if not over and header["epoch"] >= epochs:
+            raise ValueError(
+                f"{self.filepath} holds a backup of epoch {header['epoch'] + 1}, but fit is to end "
+                f"after epoch {epochs}. {self._remedy()}"
+            )
         self._model._initial_epoch = epochs if over else header["epoch"]
         self._current_epoch = header["epoch"]
 
@@ -1768,7 +1794,12 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
     def _on_signal(self, number, frame):
         if self._asked is None and self._is_training(frame):
             self._asked = number
-            _say(f"{signal.Signals(number).name}: finishing this batch, then a backup is made")
+            then = (
+                "then a backup is made"
+                if self._data is not None
+                else "then going back to its epoch's start"
+            )
+            _say(f"{signal.Signals(number).name}: finishing this batch, {then}")
             return
         # The second one; or `fit` was left by an exception, of which Keras tells no callback.
         before = self._handlers.get(number, signal.SIG_DFL)
@@ -1922,19 +1953,29 @@ def _get_state(tracked):
     if isinstance(tracked, np.random.Generator):
         return tracked.bit_generator.state
     if isinstance(tracked, keras.callbacks.Callback):
-        settings = {"_model", "_params", "params"}
-        for kind in type(tracked).__mro__:
-            if "__init__" in vars(kind):
-                settings |= inspect.signature(kind.__init__).parameters.keys()
-        return {
-            name: value
-            for name, value in vars(tracked).items()
-            if name not in settings and _can_be_encoded(value)
-        }
+        attributes = _attributes_of(tracked)
+        return {name: value for name, value in attributes.items() if _can_be_encoded(value)}
     raise TypeError(
         f"{tracked!r} cannot be tracked: give it get_state() and set_state(state), of numbers, "
         "texts, arrays, lists and dictionaries"
     )
+
+
+def _attributes_of(callback):
+    """Those that may be its state: neither Keras's own, nor settings, nor functions."""
+    settings = {"_model", "_params", "params"}
+    for kind in type(callback).__mro__:
+        if "__init__" in vars(kind):
+            settings |= inspect.signature(kind.__init__).parameters.keys()
+    attributes = vars(callback).items()
+    return {name: v for name, v in attributes if name not in settings and not callable(v)}
+
+
+def _not_kept(tracked):
+    """Names of the attributes of a callback in `track` that a backup cannot hold."""
+    if hasattr(tracked, "get_state") or not isinstance(tracked, keras.callbacks.Callback):
+        return []
+    return [name for name, value in _attributes_of(tracked).items() if not _can_be_encoded(value)]
 
 
 def _set_state(tracked, state):
@@ -1963,13 +2004,14 @@ def _encoded(value, arrays):
     """`value` for JSON. Its arrays are put into the list `arrays`, as copies."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if isinstance(value, (list, tuple)):
+    if type(value) in (list, tuple):
         return {type(value).__name__: [_encoded(item, arrays) for item in value]}
-    if isinstance(value, dict):
+    if type(value) is dict:
         return {"dict": [[_encoded(k, arrays), _encoded(v, arrays)] for k, v in value.items()]}
     if isinstance(value, np.generic) and value.dtype.kind in "biuf":
         return {"scalar": [value.dtype.str, value.item()]}
-    if isinstance(value, np.ndarray) or keras.ops.is_tensor(value):
+    is_array = isinstance(value, np.ndarray) or keras.ops.is_tensor(value)
+    if is_array and not isinstance(value, keras.Variable):
         array = np.array(keras.ops.convert_to_numpy(value))
         if array.dtype.hasobject:
             raise TypeError("an array of objects")

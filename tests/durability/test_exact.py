@@ -17,6 +17,7 @@ import resuming
 from conftest import REPOSITORY, contents
 from durable_checkpoint import (
     CorruptCheckpointError,
+    DurableCheckpoint,
     ExactBackupAndRestore,
     ShuffledBatches,
 )
@@ -542,6 +543,48 @@ def test_a_kept_backup_of_an_ended_training_trains_nothing_again(tmp_path):
     assert again == whole and whole[2] == 20
     longer = fit_arrays(tmp_path, save_freq="epoch", delete_checkpoint=False, epochs=6)
     assert longer[2] == 30 and longer[1]["loss"][:4] == whole[1]["loss"]
+
+
+def test_fewer_epochs_than_the_backup_has_are_refused(tmp_path):
+    with pytest.raises(InterruptedError), pytest.warns(match="ShuffledBatches"):
+        fit_arrays(tmp_path, before=17)
+    before = backed_up(tmp_path)
+    with pytest.raises(ValueError, match="backup of epoch 4, but fit is to end after epoch 3"):
+        fit_arrays(tmp_path, save_freq="epoch", epochs=3)
+    assert backed_up(tmp_path) == before
+
+
+def test_attributes_that_no_backup_can_hold_are_named(tmp_path):
+    class Remembers(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.seen, self.began, self.count = {1}, time.localtime(), 0
+
+    with pytest.warns(match="of Remembers no backup can hold seen, began"):
+        fit_arrays(tmp_path, save_freq="epoch", epochs=1, track=[Remembers()])
+
+
+def test_a_tracked_checkpoint_is_told_the_true_number_of_a_batch(tmp_path):
+    def train(folder, before=None):
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(1)
+        x, y, _, _ = resuming.mnist()
+        batches = ShuffledBatches(x, y, 32, 1)
+        path = folder / "files" / "{epoch}-{batch}.weights.h5"
+        each = DurableCheckpoint(path, save_weights_only=True, save_freq=3)
+        backup = ExactBackupAndRestore(folder / "backup", save_freq=1, track=[batches, each])
+        callbacks = [each, backup] + ([Interrupt(backup, before)] if before else [])
+        model = resuming.new_model()
+        model.fit(batches, shuffle=False, epochs=2, verbose=0, callbacks=callbacks)
+        files = contents(folder / "files")
+        return {name: digest for name, digest in files.items() if name.endswith(".h5")}
+
+    (tmp_path / "whole").mkdir()
+    whole = train(tmp_path / "whole")
+    assert len(whole) == 3
+    with pytest.raises(InterruptedError):
+        train(tmp_path, before=7)
+    assert train(tmp_path) == whole
 
 
 def test_early_stopping_stays_stopped(tmp_path):
