@@ -14,6 +14,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 SCRIPTS = sorted(path.stem for path in REPOSITORY.glob("[0-9][0-9]_*.py"))
 BEYOND = sorted(path.stem for path in REPOSITORY.glob("beyond/[0-9][0-9]_*.py"))
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
+ALWAYS_JAX = {"17_how_typical"}  # what it teaches needs that backend, so it sets it
 
 
 def path_of(script: str) -> pathlib.Path:

@@ -28,6 +28,7 @@ README = REPOSITORY / "README.md"
 README_FIGURES = {
     "04_mnist_every_epoch": "learning_curve.png",
     "11_survive_a_crash": "kills.png",
+    "17_how_typical": "distribution.png",
 }
 NAMES = {"tensorflow": "TensorFlow", "jax": "JAX"}
 
@@ -155,9 +156,11 @@ def readme_tables(recorded: dict) -> str:
 def typical_table(recorded: dict) -> str:
     """How many of the sweep's runs reach each documented value, as Markdown."""
     values = sweep.values_by_backend()
+    typical = sweep.typical_values()
     header = ["script and documented value", "our run is below it by"]
     for name in NAMES.values():
         header += [f"{name}: reached by", "median"]
+    header += ["of 300 runs of script 17: reshuffled", "one order"]
     lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
     for script, row in recorded["tensorflow"]["rows"].items():
         if not isinstance(row["documented"], float):
@@ -171,6 +174,14 @@ def typical_table(recorded: dict) -> str:
             seen = values[backend, ran, "reproduced"]
             reached = sum(round(value, digits) >= row["documented"] for value in seen)
             cells += [f"{reached} of {len(seen)}", f"{statistics.median(seen):.4f}"]
+        for experiment in ("reshuffled", "fixed order"):
+            if script.startswith(("04", "05")):
+                cells.append("–")
+                continue
+            quantity, rows = ("all_rows", 768) if script.startswith("03") else ("best", 254)
+            seen = typical[experiment, quantity]
+            share = sweep.share_that_reach(str(row["documented"]), seen, rows)
+            cells.append(f"{share:.1%}")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

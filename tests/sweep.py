@@ -2,6 +2,7 @@
 
     python tests/sweep.py run          put this backend's runs into docs/sweep.csv
     python tests/sweep.py run 06 08    those of some scripts only; the other rows stay
+    python tests/sweep.py typical      put script 17's runs into docs/how_typical.csv
     python tests/sweep.py expect       derive tests/expected.json from docs/sweep.csv
 
 A run is the script itself, at full length, with nothing changed but the value of SEED, in an
@@ -27,6 +28,7 @@ import tempfile
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 SWEEP = REPOSITORY / "docs" / "sweep.csv"
+HOW_TYPICAL = REPOSITORY / "docs" / "how_typical.csv"
 EXPECTED = REPOSITORY / "tests" / "expected.json"
 SEEDS = range(1, 21)
 SCRIPTS = (
@@ -75,6 +77,17 @@ def with_seed(text: str, seed: int) -> str:
     return text
 
 
+def provenance(result: dict) -> dict[str, str]:
+    """Where the numbers of this result.json come from, as columns of a CSV."""
+    return {
+        "backend": f"{result['backend']} {result['backend_version']}",
+        "python": result["python"],
+        "keras": result["keras"],
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "date": datetime.date.today().isoformat(),
+    }
+
+
 def run_seed(seed: int, scripts: tuple[str, ...]) -> list[dict]:
     """Run the scripts once with this seed and return their numbers as rows of the CSV."""
     rows = []
@@ -96,12 +109,8 @@ def run_seed(seed: int, scripts: tuple[str, ...]) -> list[dict]:
                     "seed": seed,
                     "quantity": quantity,
                     "value": round(value, 6),
-                    "backend": f"{result['backend']} {result['backend_version']}",
-                    "python": result["python"],
-                    "keras": result["keras"],
-                    "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-                    "date": datetime.date.today().isoformat(),
                 }
+                | provenance(result)
                 for quantity, value in measured(result).items()
             ]
         shutil.rmtree(pathlib.Path(folder) / "out", ignore_errors=True)
@@ -129,6 +138,42 @@ def run_all(scripts: tuple[str, ...]) -> None:
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def keep_typical() -> None:
+    """Put what script 17 left in out/ into docs/how_typical.csv, with where it comes from."""
+    folder = REPOSITORY / "out" / "17_how_typical"
+    result = json.loads((folder / "result.json").read_text())
+    with (folder / "runs.csv").open(newline="") as file:
+        rows = [row | provenance(result) for row in csv.DictReader(file)]
+    with HOW_TYPICAL.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def typical_values() -> dict[tuple[str, str], list[float]]:
+    """(experiment, quantity) -> the values of the 300 runs in docs/how_typical.csv."""
+    values: dict[tuple[str, str], list[float]] = {}
+    with HOW_TYPICAL.open(newline="") as file:
+        for row in csv.DictReader(file):
+            for quantity in itertools.takewhile(lambda name: name != "backend", row):
+                if row[quantity] and quantity not in ("experiment", "seed"):
+                    key = row["experiment"], quantity
+                    values.setdefault(key, []).append(float(row[quantity]))
+    return values
+
+
+def share_that_reach(documented: str, values: list[float], rows: int) -> float:
+    """Share of the values that reach a documented accuracy of so many rows.
+
+    Right answers are compared, so that no digit is lost. Two digits, as in the name of a file, are
+    reached by what rounds to them.
+    """
+    if len(documented) == len("0.81"):
+        return statistics.mean(round(value, 2) >= float(documented) for value in values)
+    needed = round(float(documented) * rows)
+    return statistics.mean(round(value * rows) >= needed for value in values)
 
 
 def values_by_backend() -> dict[tuple[str, str, str], list[float]]:
@@ -166,6 +211,8 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["run"]:
         wanted = sys.argv[2:] or [script[:2] for script in SCRIPTS]
         run_all(tuple(script for script in SCRIPTS if script[:2] in wanted))
+    elif sys.argv[1:] == ["typical"]:
+        keep_typical()
     elif sys.argv[1:] == ["expect"]:
         EXPECTED.write_text(json.dumps(expectations(), indent=1) + "\n")
     else:
