@@ -504,13 +504,15 @@ These comparisons are of the kind that would be worthless if there were nothing 
 trainings without dropout, in an order that repeats, agree by themselves. So the table is part of
 the check. Each part that is left out has to make a difference, or its presence would prove nothing.
 
-However often it was killed, the training has the fingerprint and the history of the one that was
-not, to the last digit, and no backup is left when it is done. Leaving out any of the parts changes
-it, but for the one that TensorFlow hides, and stock Keras comes back to another training.
+A process may die in the epoch before the one in which its predecessor died, if that one's last
+backup was not complete and its own life is short; never earlier, for 13 batches are less than an
+epoch. However often it was killed, the training has the fingerprint and the history of the one that
+was not, to the last digit, and no backup is left when it is done. Leaving out any of the parts
+changes it, but for the one that TensorFlow hides, and stock Keras comes back to another training.
 """
 
 # %%
-assert len(kills) >= 3 and killed_in == sorted(killed_in)
+assert len(kills) >= 3 and min(np.diff(killed_in)) >= -1
 assert killed["fingerprint"] == whole["fingerprint"]
 assert killed["history"] == whole["history"] and killed["epochs"] == whole["epochs"]
 assert rows["nothing"]["same_bits"] and rows["nothing"]["same_history"]
