@@ -85,6 +85,7 @@ ENDINGS = (".keras", ".h5")
 WEIGHTS_IN_ARCHIVE = "model.weights.h5"
 ARCHIVE_WITHOUT_ASSETS = ["metadata.json", "config.json", WEIGHTS_IN_ARCHIVE]
 CHUNK_BYTES = 1 << 20
+LARGEST_EXPANSION = 1000
 
 
 class CorruptCheckpointError(Exception):
@@ -105,8 +106,8 @@ def verify(path: str | os.PathLike) -> str:
     The SHA-256 of the file is compared with the one that was noted when it was saved, in
     `<path>.sha256` or in the record `<path>.json`. Without either, as for a file that stock Keras
     saved, only its structure can be examined: that the archive's own CRC-32 sums hold (`.keras`),
-    and that HDF5 can read every array. A changed byte inside an array of a `.weights.h5` goes
-    unnoticed then. The file is only read.
+    and that HDF5 can read every array, from this file alone. A changed byte inside an array of a
+    `.weights.h5` goes unnoticed then. The file is only read.
 
     Arguments:
         path: A `.keras`, `.weights.h5` or `.h5` file.
@@ -274,6 +275,8 @@ def _examine_structure(path):
         with _open_weights(path) as weights:
             for array in _arrays(weights).values():
                 array[()]
+    except _NotInThisFile as error:
+        raise CorruptCheckpointError(path, str(error)) from error
     except Exception as error:
         raise CorruptCheckpointError(path, f"HDF5 cannot read it: {error}") from error
 
@@ -322,14 +325,31 @@ class _PartOfFile(io.RawIOBase):
         return count
 
 
+class _NotInThisFile(ValueError):
+    """An array is named in an HDF5 file whose numbers are not in it."""
+
+
 def _arrays(weights):
+    """The arrays by name. Raises, before anything is read, unless the file holds their numbers.
+
+    A file that a stranger made may name another one, which HDF5 would open and read, or an array
+    that fills the memory and takes no room in the file. Keras writes neither.
+    """
+    links = {}
+    weights.visititems_links(links.__setitem__)
     arrays = {}
-
-    def collect(name, item):
-        if isinstance(item, h5py.Dataset):
-            arrays[name] = item
-
-    weights.visititems(collect)
+    for name, link in links.items():
+        if not isinstance(link, h5py.HardLink):
+            raise _NotInThisFile(f"{name} is a link ({type(link).__name__}), not an array")
+        item = weights[name]
+        if not isinstance(item, h5py.Dataset):
+            continue
+        if item.external or item.is_virtual:
+            raise _NotInThisFile(f"{name} takes its numbers from another file")
+        stored = item.id.get_storage_size()
+        if item.nbytes > LARGEST_EXPANSION * stored + CHUNK_BYTES:
+            raise _NotInThisFile(f"{name} declares {item.nbytes} bytes, the file holds {stored}")
+        arrays[name] = item
     return arrays
 
 
