@@ -198,9 +198,10 @@ WAYS = {
 ## Build the model: a process to open it in
 
 The script starts itself with the word `load`. That process has Keras ready and opens nothing: for
-each file and way it splits off a copy of itself, as in script 11, before TensorFlow or JAX has
-computed anything. The copy sets its limits, tries, reports and ends. Whatever happens in there, a
-crash in HDF5 for instance, ends the copy and nothing else.
+each file it splits off a copy of itself, as in script 11, before TensorFlow or JAX has computed
+anything. The copy sets its limits, tries one way after the other as it is told, reports, and ends
+at an empty line. Whatever happens in there, a crash in HDF5 for instance, ends the copy and nothing
+else.
 
 It is a protection against accidents and greed, not against malice: foreign code that runs in there
 may do all that you may do. For that you need another user, a container or a machine of its own.
@@ -209,22 +210,24 @@ may do all that you may do. For that you need another user, a container or a mac
 # %%
 if sys.argv[1:] == ["load"]:
     for line in sys.stdin:
-        way, path = json.loads(line)
         if os.fork() == 0:
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
             resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            signal.alarm(SECONDS)
-            try:
-                loaded = WAYS[way](path)
-            except Exception as error:  # noqa: BLE001
-                answer = f"{type(error).__name__}: {error}"
-                report = {"lines": [text for text in answer.splitlines() if text]}
-            else:
-                report = {"lines": []}
-                if way != "verify":
-                    report |= {"holds": fingerprint(loaded), "accuracy": accuracy(loaded)}
-            print(json.dumps(report), flush=True)
+            while line.strip():
+                way, path = json.loads(line)
+                signal.alarm(SECONDS)
+                try:
+                    loaded = WAYS[way](path)
+                except Exception as error:  # noqa: BLE001
+                    answer = f"{type(error).__name__}: {error}"
+                    report = {"lines": [text for text in answer.splitlines() if text]}
+                else:
+                    report = {"lines": []}
+                    if way != "verify":
+                        report |= {"holds": fingerprint(loaded), "accuracy": accuracy(loaded)}
+                print(json.dumps(report), flush=True)
+                line = sys.stdin.readline()
             os._exit(0)
         print(json.dumps({"status": os.waitstatus_to_exitcode(os.wait()[1])}), flush=True)
     sys.exit()
@@ -264,8 +267,9 @@ published = {
 
 *Code.* A `Lambda` layer keeps a Python function, and Keras stores its bytecode in the file. This
 function creates the marker file and passes its input on: the network answers as before. A real one
-would look as innocent and do anything that the reader's account may do. It goes into a `.keras` and
-into an `.h5`, the older format of whole models.
+would look as innocent and do anything that the reader's account may do. It runs when the model is
+built, before the first prediction: Keras calls it to learn the shape of its output. It goes into a
+`.keras` and into an `.h5`, the older format of whole models.
 
 *Accidents.* A download that stopped half-way, and one changed bit, in either format.
 
@@ -337,7 +341,8 @@ uncompiled.save_weights(OUT / "reversed.weights.h5")
 """
 ## Try every file in every way
 
-`try_to` orders one attempt from the other process and judges the answer. *Refused* is an exception,
+`try_to` orders one attempt from the other process and judges the answer; a copy in which foreign
+code ran is trusted no further and ended. *Refused* is an exception,
 but one about memory that could not be had is a bomb that went off and was contained. No exception
 and the announced weights: *unharmed*. No exception and other weights: *wrong*, and nobody is told.
 `verify` loads nothing; it is wrong if it passes a file whose weights are not the announced ones. A
@@ -368,20 +373,22 @@ loader = subprocess.Popen(
 )
 
 
+def order(line):
+    print(line, file=loader.stdin, flush=True)
+    heard = loader.stdout.readline()
+    if not heard:
+        sys.exit(f"{OUT}: the process that opens files failed; the lines above say why.")
+    return json.loads(heard)
+
+
 def try_to(way, path):
-    print(json.dumps([way, str(path)]), file=loader.stdin, flush=True)
-    heard = {}
-    while "status" not in heard:
-        line = loader.stdout.readline()
-        if not line:
-            sys.exit(f"{OUT}: the process that opens files failed; the lines above say why.")
-        heard |= json.loads(line)
-    lines = heard.get("lines", [f"ended by signal {-heard['status']}"])
+    heard = order(json.dumps([way, str(path)]))
+    lines = heard["lines"] if "lines" in heard else [f"died, status {heard['status']}"]
     lines = [text.replace(f"{OUT.resolve()}/", "").replace(f"{OUT}/", "") for text in lines]
     reason = lines[1] if len(lines) > 1 else "".join(lines)
     if MARKER.exists():
         outcome = "ran code"
-    elif heard["status"] != 0:
+    elif "status" in heard:
         outcome = "died"
     elif "Unable to allocate" in reason:
         outcome = "no memory"
@@ -409,9 +416,12 @@ for name, (what, advice) in CASES.items():
             (OUT / f"{name}.sha256").write_text(f"{published[path.suffix]}  {name}\n")
         row = try_to(way, path)
         rows.append(row)
+        if row["outcome"] == "ran code":
+            order("")
         scored = row["accuracy"] is not None
         said = f"accuracy {row['accuracy']:.3f}" if scored else row["reason"] or "no error"
         print(f"  {way:16} {row['outcome']:9} {said[:90]}")
+    order("")
 loader.stdin.close()
 loader.wait()
 
@@ -419,14 +429,23 @@ loader.wait()
 """
 ## Look: who refuses what
 
-A line for each file, a column for each way. Blue and green are good ends: an error, or the
-announced weights. Orange is the network that answers wrongly and says nothing. Only one column
+A line for each file, a column for each way; a field is empty where `load_model` would be asked for
+a file of weights. Blue and green are good ends: an error, or the announced weights. Orange is the network that answers wrongly and says nothing. Only one column
 shows red, and it takes a word that somebody has to type. The black field is an attempt that did not
-get its memory; without the limit it would have filled 4 GiB.
+get its memory; without the limit it fills 4 GiB and is refused only then, for its shape.
 
-The last column is blue wherever a file is not the one that was announced. `load_weights_strict`
-alone has two orange fields: a changed bit and turned signs leave name, shape and type of every
-array as they were.
+Green in the lines of the Lambda layer means that the code was left where it is: `load_weights` and
+`load_weights_strict` take the numbers out of a whole model and do not look at its recipe.
+
+`verify` has orange fields because it answers another question than one may think. It says that a
+file is whole, and a file for another network is that. Only with a sum does it know what it should
+be. The last column is blue wherever a file is not the one that was announced. `load_weights_strict`
+without the sum has two orange fields: a changed bit and turned signs leave name, shape and type of
+every array as they were. No program can tell such weights from those of a training that went
+differently; only who made them can.
+
+A `.keras` notices the changed bit, thanks to the CRC-32 of its archive. That is no protection from
+a person: who changes the weights on purpose computes the CRC-32 anew.
 """
 
 # %%
@@ -453,7 +472,9 @@ labels = [f"{what}  .{name.partition('.')[2]}" for name, (what, _) in CASES.item
 axes.set_title("Sixteen files from a stranger, six ways to open them")
 axes.set_xlabel("way of loading")
 axes.set_ylabel("what was sent")
-axes.set_xticks(np.arange(len(WAYS)) + 0.5, [way.replace(", ", ",\n") for way in WAYS])
+axes.set_xticks(
+    np.arange(len(WAYS)) + 0.5, [way.replace(", ", ",\n").replace("=", "=\n") for way in WAYS]
+)
 axes.set_yticks(np.arange(len(CASES)) + 0.5, labels)
 axes.set_xlim(0, len(WAYS))
 axes.set_ylim(len(CASES), 0)
