@@ -1,0 +1,211 @@
+"""docs/OLD_ARTICLES.md: every old line answers what the page says, every new line runs."""
+
+import ast
+import re
+import traceback
+import warnings
+
+import keras
+import numpy
+import pytest
+from conftest import BACKEND, REPOSITORY
+
+PAGE = (REPOSITORY / "docs" / "OLD_ARTICLES.md").read_text()
+CELL = re.compile(r"(?:``(.+?)``|`([^`]+)`)")
+# What each document's table must deal with, row by row: a row that is taken out is missed.
+ROWS = {
+    1: ["random.seed", "init=", "input_dim", "val_acc=.2f.hdf5", "weights.best.hdf5"]
+    + ["monitor='val_acc'", "nb_epoch", "metrics_names[1]", " import", ") model.add"],
+    2: ["input_dim", "'uniform'", "{val_acc:.2f}.hdf5", "{val_acc:.2f}.keras", "{val_acc=.2f}"]
+    + ["to_yaml", "model_from_yaml", "metrics_names[1]"],
+    3: ["input_dim", "{val_acc:.4f}.hdf5", "mnist-dense.hdf5", "monitor='val_acc'", "сheckpoint"],
+    4: ["input_dim", "{val_acc:.3f}.hdf5", "monitor='acc'", "save_weights_only", "period"]
+    + ["google.colab", "# Create", "load_model"],
+    5: ["’val_loss’", ".hdf5", "<other", "epochs callbacks", 'ModelCheckpoint("my_best_model")']
+    + ["model.save(", "save_weights_only", "load_model(filepath)", "del keras", "text_model"],
+}
+RUN_AS_THEY_ARE = 19
+
+
+def tables() -> list[tuple[str, list[str]]]:
+    """(heading, cells) of every row on the page."""
+    found, heading = [], ""
+    for line in PAGE.splitlines():
+        if line.startswith("## "):
+            heading = line.removeprefix("## ")
+        elif line.startswith("| ") and not line.startswith(("| ---", "| old", "| document")):
+            found.append((heading, line.removeprefix("| ").removesuffix(" |").split(" | ")))
+    return found
+
+
+def code_in(cell: str) -> str:
+    """The text of the only code span in a cell."""
+    ((double, single),) = CELL.findall(cell)
+    return double or single
+
+
+CHANGED = [
+    (int(heading[9]), *cells) for heading, cells in tables() if heading.startswith("Document ")
+]
+UNCHANGED = [cells for heading, cells in tables() if heading.startswith("Lines that run")]
+
+
+def network():
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(1, activation="sigmoid")])
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"], run_eagerly=True)
+    return model
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """What lay in the working directory: whole models, under the old names and today's."""
+    folder = tmp_path_factory.mktemp("saved")
+    model = network()
+    model.train_on_batch(numpy.zeros((2, 8)), numpy.zeros((2, 1)))
+    names = ["best.epoch01.keras", "weights-15-0.815.keras"]
+    for name in [*names, "weights.best.hdf5", "weights-15-0.815.hdf5"]:
+        model.save(folder / name)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def names(files, tmp_path, monkeypatch):
+    """The namespace in which a line runs, with the files around it."""
+    monkeypatch.chdir(tmp_path)
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    words = keras.layers.TextVectorization()
+    words.adapt(["ford pinto", "ford"])
+    model = network()
+    rows = numpy.random.default_rng(0).random((12, 8), "float32")
+    found = {
+        "keras": keras,
+        "numpy": numpy,
+        "Sequential": keras.Sequential,
+        "Dense": keras.layers.Dense,
+        "ModelCheckpoint": keras.callbacks.ModelCheckpoint,
+        "load_model": keras.models.load_model,
+        "model": model,
+        "classifier": model,
+        "text_model": keras.Sequential([keras.Input((), dtype="string"), words]),
+        "X": rows,
+        "Y": (rows[:, :1] > 0.5).astype("float32"),
+        "epochs": 1,
+        "batches_per_epoch": 1,
+    }
+
+    def weights_after(line):
+        exec(line, found)  # noqa: S102
+        layer = keras.layers.Dense(2)
+        layer.build((None, 2))
+        return keras.ops.convert_to_numpy(layer.kernel).tolist()
+
+    found["weights_after"] = weights_after
+    return found
+
+
+def answer(line: str, names: dict) -> list[str]:
+    """What running the line says: the exception, or else the warnings, as Python words them."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            exec(line, names)  # noqa: S102
+        except SyntaxError as error:
+            return [f"{type(error).__name__}: {error.msg}"]
+        except Exception as error:  # noqa: BLE001
+            return ["".join(traceback.format_exception_only(error)).strip()]
+    return [f"{w.category.__name__}: {w.message}" for w in caught if w.category is UserWarning]
+
+
+def test_no_row_is_missing_and_each_deals_with_its_line():
+    for document, fragments in ROWS.items():
+        old = [code_in(row[1]) for row in CHANGED if row[0] == document]
+        assert len(old) == len(fragments), f"document {document}"
+        for line, fragment in zip(old, fragments, strict=True):
+            assert fragment in line, f"document {document}: {line}"
+    assert len(UNCHANGED) == RUN_AS_THEY_ARE and len(CHANGED) == sum(map(len, ROWS.values()))
+
+
+def test_every_line_of_a_table_is_a_row():
+    lines = [line for line in PAGE.splitlines() if line.startswith("|")]
+    assert len(lines) == len(CHANGED) + len(UNCHANGED) + 2 * (len(ROWS) + 1)
+
+
+@pytest.mark.parametrize(("document", "old", "says", "new"), CHANGED)
+def test_the_old_line_answers_what_the_page_says(names, document, old, says, new):
+    said = answer(code_in(old), names)
+    if says.startswith("no error, but "):
+        assert said == []
+        assert eval(code_in(says), names)
+        return
+    expected = code_in(says)
+    if BACKEND == "jax":
+        expected = expected.replace("TensorFlowTrainer", "JAXTrainer")
+    assert said == [expected]
+
+
+@pytest.mark.parametrize(("document", "old", "says", "new"), CHANGED)
+def test_today_s_line_runs_and_says_nothing(names, document, old, says, new):
+    names["checkpoint"] = keras.callbacks.ModelCheckpoint("epoch{epoch:02d}.keras")
+    assert code_in(new) != code_in(old)
+    assert answer(code_in(new), names) == []
+
+
+@pytest.mark.parametrize(("documents", "line"), UNCHANGED)
+def test_lines_that_run_as_they_are(names, documents, line):
+    assert {int(number) for number in documents.split(", ")} <= set(ROWS)
+    assert answer(code_in(line), names) == []
+
+
+def test_today_s_seed_repeats_the_weights(names):
+    line = "keras.utils.set_random_seed(7)"
+    assert any(code_in(row[3]) == line for row in CHANGED)
+    assert names["weights_after"](line) == names["weights_after"](line)
+
+
+def test_the_callback_makes_the_folder(names, tmp_path):
+    new = [code_in(row[3]) for row in CHANGED if row[0] == 3 and "model.fit" in row[3]]
+    assert len(new) == 1 and not (tmp_path / "save").exists()
+    assert answer(new[0], names) == []
+    assert (tmp_path / "save" / "mnist-dense.keras").exists()
+
+
+def test_with_a_wrong_monitor_and_a_mode_every_epoch_is_saved(names, tmp_path):
+    (line,) = [code_in(r[1]) for r in CHANGED if r[0] == 1 and "best.keras" in r[1]]
+    line = line.replace('"best.keras"', '"{epoch}.keras"').replace(
+        "callbacks=", "epochs=3, callbacks="
+    )
+    assert len(answer(line, names)) == 3
+    assert all((tmp_path / f"{epoch}.keras").exists() for epoch in (1, 2, 3))
+
+
+def test_today_s_text_layer_keeps_its_vocabulary(names):
+    (line,) = [code_in(row[3]) for row in CHANGED if "text_model" in row[3]]
+    assert answer(line, names) == []
+    assert names["vocabulary"] == ["", "[UNK]", "ford", "pinto"]
+
+
+def test_a_save_as_h5_costs_the_next_keras_file_its_optimizer(tmp_path):
+    assert "also costs the next `.keras` file of the same model its optimizer" in PAGE
+    model = network()
+    model.train_on_batch(numpy.zeros((2, 8)), numpy.zeros((2, 1)))
+    loaded = []
+    for name in ("before.keras", "between.h5", "after.keras"):
+        model.save(tmp_path / name)
+        if name != "between.h5":
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                loaded.append(keras.models.load_model(tmp_path / name).optimizer)
+    assert [type(optimizer).__name__ for optimizer in loaded] == ["Adam", "RMSprop"]
+    assert [int(optimizer.iterations) for optimizer in loaded] == [1, 0]
+
+
+def test_the_old_and_new_lines_are_python_but_for_the_slips():
+    slips = []
+    for _, old, _, new in CHANGED:
+        ast.parse(code_in(new))
+        try:
+            ast.parse(code_in(old))
+        except SyntaxError:
+            slips.append(code_in(old))
+    assert len(slips) == 5
