@@ -30,7 +30,7 @@ STALE := $(sort \
 	$(if $(OF_BACKEND),$(shell grep -L '"backend": "$(KERAS_BACKEND)"' $(OF_BACKEND))) \
 	$(if $(PRESENT),$(shell grep -L '"python": "$(VERSION)\.' $(PRESENT))))
 
-.PHONY: help all test beyond test-beyond torture bench sweep figures lock clean distclean check-settings check-data stale $(NUMBERS)
+.PHONY: help all test beyond test-beyond torture bench sweep figures lock audit clean distclean check-settings check-data stale $(NUMBERS)
 
 help:
 	@echo "make all        make the environment, run scripts 01 to 10, show their results"
@@ -43,6 +43,7 @@ help:
 	@echo "make sweep      run the scripts for 20 seeds, derive tests/expected.json (1 to 2 hours)"
 	@echo "make figures    renew README's tables and figure from the results of make all"
 	@echo "make lock       resolve the lock files from pyproject.toml (LOCK_FLAGS=--upgrade: newest)"
+	@echo "make audit      ask PyPI for advisories about what the lock files pin (needs a network)"
 	@echo "make clean      remove out/; make distclean removes the environment too"
 	@echo
 	@echo "KERAS_BACKEND=jax make all    the same on JAX instead of TensorFlow"
@@ -139,6 +140,11 @@ lock: $(BEYOND_ENVIRONMENT)
 	LOCK="$$UV pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes --no-header $(LOCK_FLAGS)" && \
 	$$LOCK --extra scripts --extra test -o requirements.txt pyproject.toml && \
 	$$LOCK --extra scripts --extra test --extra beyond -c requirements.txt -o requirements-beyond.txt pyproject.toml
+
+# --strict: a package that could not be looked up fails the audit, it does not pass it.
+audit: $(BEYOND_ENVIRONMENT)
+	.venv/bin/python -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off \
+		-r requirements.txt -r requirements-beyond.txt
 
 clean:
 	rm -rf out

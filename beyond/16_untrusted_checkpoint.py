@@ -158,8 +158,8 @@ def accuracy(model):
 ## Build the model: six ways to load a file
 
 - `load_model` builds what the file says and fills it. `safe_mode` is on unless one turns it off.
-- `load_model` with `safe_mode=False`, the line that many an answer on the web recommends when
-  Keras refuses a file.
+- `load_model` with `safe_mode=False`, which the message of the refusal itself names as the way to
+  load the file all the same.
 - `load_weights` fills the network above. It takes a `.keras` file, too, and leaves the recipe in
   it alone.
 - `verify` of `beyond/durable_checkpoint.py` loads nothing; it asks whether the file is whole.
@@ -202,6 +202,10 @@ each file it splits off a copy of itself, as in script 11, before TensorFlow or 
 anything. The copy sets its limits, tries one way after the other as it is told, reports, and ends
 at an empty line. Whatever happens in there, a crash in HDF5 for instance, ends the copy and nothing
 else.
+
+That is no idle worry. h5py 3.14.0 dies by a segmentation fault if it reads a virtual dataset from an
+HDF5 file inside an archive, and no `except` catches that; Keras and `verify` look for such arrays
+before they read any.
 
 It is a protection against accidents and greed, not against malice: foreign code that runs in there
 may do all that you may do. For that you need another user, a container or a machine of its own.
@@ -524,10 +528,13 @@ print(f"\nh5py {h5py.__version__} with HDF5 {h5py.version.hdf5_version} follows:
    can replace the file can replace that sum, too, so it says nothing about who made it; for that
    someone whom you know must sign it. Compare before opening: then neither Keras nor HDF5 gets to
    see what is not the announced file. And the sum tells that it is that file, not that it is good.
+   `sha256sum` or two lines of Python compute it; `verify` looks for it in a file beside the
+   checkpoint, in the format that `sha256sum` writes, and puts none there.
 4. *Load strictly.* `load_weights` is content if it finds what it looks for. Ask also for what is
    left over, in file and network.
-5. *Pin Keras*, at 3.15.1 or later, by a lock file with hashes as in this repository, and read the
-   release notes for what is fixed. An unpinned Keras may be an older one than you tested.
+5. *Pin Keras*, at 3.15.1 or later, by a lock file with hashes as in this repository, and have it
+   audited: `make audit` asks whether there are advisories about what is pinned here. An unpinned
+   Keras may be an older one than you tested, and a pinned one grows old.
 6. *Open it where little can be lost* until it has proved itself: with limits as here, better as a
    user without rights, in a container without a network.
 """
