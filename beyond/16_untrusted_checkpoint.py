@@ -15,9 +15,9 @@ loaded in several ways, in a process with limits, and the answers make a table.
 - Run:    `python beyond/16_untrusted_checkpoint.py`
 - Reads:  `data/pima-indians-diabetes.csv`
 - Writes: `out/16_untrusted_checkpoint/`: the sixteen files; checksums of them; `private.weights.h5`
-  and `private.bin`, at which some of them point; `outcomes.png`, `result.json`; for a moment
-  `marker`, when foreign code runs
-- From:   beyond the documents; document 4 hands checkpoints on through a shared drive
+  and `private.bin`, at which some of them point; `outcomes.png`, `result.json`; what JAX has
+  compiled, in `compiled/`; for a moment `marker`, when foreign code runs
+- From:   beyond the documents
 - Next:   `README.md`, for the two lines to change in a training of your own
 """
 
@@ -356,9 +356,9 @@ The settings for the other process keep NumPy and the memory allocator from rese
 each core, which would use up the limit on a large machine, and leave a GPU alone.
 
 Keras wraps most errors of `load_weights`: the first line says only that an object could not be
-loaded, and the next one why. The table shows the line that says why; `result.json` keeps both. One
-of the messages misleads: that a file cut in half was "not found" means that it is not a complete
-archive.
+loaded, and the next one why. The table shows the class of the exception and the line that says why;
+`result.json` keeps both lines. One of the messages misleads: that a file cut in half was "not
+found" means that it is not a complete archive.
 """
 
 # %%
@@ -391,7 +391,9 @@ def try_to(way, path):
     heard = order(json.dumps([way, str(path)]))
     lines = heard["lines"] if "lines" in heard else [f"died, status {heard['status']}"]
     lines = [text.replace(f"{OUT.resolve()}/", "").replace(f"{OUT}/", "") for text in lines]
-    reason = lines[1] if len(lines) > 1 else "".join(lines)
+    reason = "".join(lines[:1])
+    if len(lines) > 1:
+        reason = f"{reason.partition(':')[0]}: {lines[1]}"
     if MARKER.exists():
         outcome = "ran code"
     elif "status" in heard:
@@ -426,7 +428,7 @@ for name, (what, advice) in CASES.items():
             order("")
         scored = row["accuracy"] is not None
         said = f"accuracy {row['accuracy']:.3f}" if scored else row["reason"] or "no error"
-        print(f"  {way:16} {row['outcome']:9} {said[:90]}")
+        print(f"  {way:16} {row['outcome']:10} {said[:100]}")
     order("")
 loader.stdin.close()
 loader.wait()
@@ -574,9 +576,10 @@ for way, kinds in {
 assert recognised == ["honest.keras", "honest.weights.h5"]
 assert {row["outcome"] for row in rows if row["file"] in recognised} == {"unharmed"}
 why = {row["file"]: row["reason"] for row in rows if row["way"] == "load_weights"}
-assert why["link.weights.h5"] == "Not allowed: H5 file with ExternalLink"
-assert why["storage.weights.h5"].startswith("Not allowed: H5 file with external Dataset")
-assert why["virtual.weights.h5"] == "Not allowed: H5 file with virtual Dataset"
+not_allowed = "ValueError: Not allowed: H5 file with"
+assert why["link.weights.h5"] == f"{not_allowed} ExternalLink"
+assert why["storage.weights.h5"].startswith(f"{not_allowed} external Dataset")
+assert why["virtual.weights.h5"] == f"{not_allowed} virtual Dataset"
 assert "refusing to load a potential decompression/shape bomb" in why["bomb.weights.h5"]
 assert why["flipped.keras"] == "BadZipFile: Bad CRC-32 for file 'model.weights.h5'"
 assert all(followed.values())
