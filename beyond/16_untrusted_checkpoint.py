@@ -25,7 +25,7 @@ loaded in several ways, in a process with limits, and the answers make a table.
 """
 ## Settings and seed
 
-A process that opens a stranger's file gets 6 GiB of addresses, 2 of which TensorFlow's libraries
+A process that opens a stranger's file gets 4 GiB of addresses, 2 of which TensorFlow's libraries
 take at once, and 20 seconds. The first of the two bombs declares an array of 4 TiB, the second one
 that stays just below the 4 GiB from which on Keras looks more closely. (The limit of addresses
 needs Linux.) `CASES` says of each file what is the matter with it, and what one should do who gets
@@ -57,7 +57,7 @@ SEED = 7
 EPOCHS = 20
 BATCH_SIZE = 16
 VALIDATION_SPLIT = 1 / 3
-MEMORY = 6 << 30
+MEMORY = 4 << 30
 SECONDS = 20
 ARRAY = "layers/dense/vars/0"
 BOMBS = {"bomb": (1 << 20, 1 << 20), "bomb_4_GiB": (1 << 15, (1 << 15) - 1)}
@@ -203,9 +203,9 @@ anything. The copy sets its limits, tries one way after the other as it is told,
 at an empty line. Whatever happens in there, a crash in HDF5 for instance, ends the copy and nothing
 else.
 
-That is no idle worry. h5py 3.14.0 dies by a segmentation fault if it reads a virtual dataset from an
-HDF5 file inside an archive, and no `except` catches that; Keras and `verify` look for such arrays
-before they read any.
+That is no idle worry. h5py dies by a segmentation fault if it reads a virtual dataset from an HDF5
+file inside an archive, and no `except` catches that (seen with 3.14.0 and 3.16.0). Keras and
+`verify` look for such arrays before they read any.
 
 It is a protection against accidents and greed, not against malice: foreign code that runs in there
 may do all that you may do. For that you need another user, a container or a machine of its own.
@@ -438,10 +438,11 @@ loader.wait()
 ## Look: who refuses what
 
 A line for each file, a column for each way; a field is empty where `load_model` would be asked for
-a file of weights. Blue and green are good ends: an error, or the announced weights. Orange is the network that answers wrongly and says nothing. Only one column
-shows red, and it takes a word that somebody has to type. The black field is an attempt that did not
-get its memory. Without the limit the file of 15 kB is refused as well, for its shape, but only when
-the array is there: measured once, on TensorFlow, that took 17 GB and 49 seconds.
+a file of weights. Blue and green are good ends: an error, or the announced weights. Orange is the
+network that answers wrongly and says nothing. Only one column shows red, and it takes a word that
+somebody has to type. The black field is an attempt that did not get its memory. Without the limit
+the file of 15 kB is refused as well, for its shape, but only when the array is there: measured
+once, on TensorFlow, that took 17 GB and 49 seconds.
 
 Green in the lines of the Lambda layer means that the code was left where it is: `load_weights` and
 `load_weights_strict` take the numbers out of a whole model and do not look at its recipe.
@@ -503,7 +504,10 @@ h5py brings its own copy of HDF5, a library in C. The version printed here is th
 your files, whatever else is installed. Up to HDF5 1.14.3 there are dozens of overflows that a
 crafted file can set off (CVE-2024-32605 to 32624, CVE-2024-29157 to 29166), and in 1.14.6 and
 before there are more (among them CVE-2025-2153, CVE-2025-2310, CVE-2025-6269 and CVE-2025-44905).
-Updating h5py is what updates it; look at this number afterwards, not at that of h5py.
+Updating h5py is what updates it; look at this number afterwards, not at that of h5py. It is not
+always in your hands: TensorFlow 2.21 asks for an h5py below 3.15, and so gets HDF5 1.14.6, while
+h5py 3.16.0 brings HDF5 2.0.0. What remains is to let no file get that far that is not the announced
+one.
 """
 
 # %%

@@ -40,7 +40,7 @@ TRICKS = ["bomb", "bomb_4_GiB", "link", "storage", "virtual"]
 LOAD = """
 import json, pathlib, resource, sys
 import keras
-resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 answers = []
 for name, how in json.loads(sys.argv[1]):
     path, marker = pathlib.Path(sys.argv[2]) / name, pathlib.Path(sys.argv[3])
@@ -131,11 +131,12 @@ def test_the_files_behave_like_that_again(why, tmp_path):
     for name in TRICKS:
         path = in_archive(name, tmp_path)
         attempts.append((str(path), ""))
+    settings = {"MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
     run = subprocess.run(
         [sys.executable, "-c", LOAD, json.dumps(attempts), str(OUT), str(marker)],
         check=False,
         cwd=tmp_path,
-        env=os.environ | {"MALLOC_ARENA_MAX": "1", "CUDA_VISIBLE_DEVICES": "-1"},
+        env=os.environ | settings,
         capture_output=True,
         text=True,
         timeout=120,
