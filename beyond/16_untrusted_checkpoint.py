@@ -540,7 +540,7 @@ print(f"\nh5py {h5py.__version__} with HDF5 {h5py.version.hdf5_version} follows:
    left over, in file and network.
 5. *Pin Keras*, at 3.15.1 or later, by a lock file with hashes as in this repository, and have it
    audited: `make audit` asks whether there are advisories about what is pinned here. An unpinned
-   Keras may be an older one than you tested, and a pinned one grows old.
+   Keras is another one on each machine, and a pinned one grows old.
 6. *Open it where little can be lost* until it has proved itself: with limits as here, better as a
    user without rights, in a container without a network.
 """
