@@ -1,0 +1,136 @@
+"""What "best" means: what stock Keras does, and that the remedies of docs/PITFALLS.md work."""
+
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+from gallery import fit, names_for, new_model, pinned, steps_in, validating
+
+ModelCheckpoint = keras.callbacks.ModelCheckpoint
+
+
+@pinned
+def test_misspelt_monitor_saves_every_epoch(pitfall):
+    model = validating(new_model(), [0.1, 0.2, 0.3])
+    stock = ModelCheckpoint("stock.keras", monitor="val_acc", mode="max", save_best_only=True)
+    with pytest.warns(UserWarning) as warned:
+        fit(model, [stock], epochs=3)
+    pitfall.said(warned[0].message)
+    assert steps_in("stock.keras") == 3
+
+    with pytest.raises(ValueError, match="val_acc: there is only"):
+        pitfall.remedy(("val_accuracy", "val_acc"), **names_for(new_model()))
+    model = new_model()
+    remedied = pitfall.remedy(**names_for(model))
+    fit(validating(model, [0.1, 0.2, 0.3]), [remedied["checkpoint"]], epochs=3)
+    assert steps_in("best.keras") == 1
+
+
+@pinned
+def test_validation_freq_overwrites_the_best(pitfall):
+    stock = ModelCheckpoint("stock.keras", save_best_only=True)
+    with pytest.warns(UserWarning) as warned:
+        fit(validating(new_model(), [0.1, 0.9]), [stock], epochs=5, validation_freq=2)
+    pitfall.said(warned[0].message)
+    assert stock.best == 0.1
+    assert steps_in("stock.keras") == 5
+
+    pitfall.remedy(**names_for(validating(new_model(), [0.1, 0.9])))
+    assert steps_in("best.keras") == 2
+
+
+@pinned
+def test_best_only_within_the_first_epoch(pitfall):
+    def stock():
+        return ModelCheckpoint("stock.keras", monitor="loss", save_best_only=True, save_freq=2)
+
+    with pytest.raises(TypeError) as error:
+        fit(new_model(), [stock()], batch_size=2, epochs=2)
+    pitfall.said(f"TypeError: {error.value}")
+    fit(new_model(), [stock()], batch_size=4, epochs=3)
+
+    remedied = pitfall.remedy(**names_for(new_model()))
+    history = remedied["model"].history.history["loss"]
+    assert steps_in("best.keras") == 4 * (1 + int(np.argmin(history)))
+
+
+@pinned
+def test_validation_quantity_between_batches(pitfall):
+    stock = ModelCheckpoint("stock/{epoch}-{batch}.keras", save_best_only=True, save_freq=2)
+    with pytest.warns(UserWarning) as warned:
+        fit(validating(new_model(), [0.1, 0.2, 0.3]), [stock], batch_size=2, epochs=3)
+    pitfall.said(warned[0].message)
+    assert len(list(pathlib.Path("stock").iterdir())) == 6
+
+    pitfall.remedy(**names_for(validating(new_model(), [0.1, 0.2, 0.3])))
+    assert steps_in("best.keras") == 4
+    assert steps_in("newest.keras") == 12
+
+
+@pinned
+def test_direction_of_a_metric_of_your_own(pitfall):
+    def model():
+        metric = keras.metrics.MeanMetricWrapper(lambda y, p: keras.ops.mean(y * p), name="kappa")
+        return new_model(metrics=[metric])
+
+    with pytest.raises(ValueError) as error:
+        stock = ModelCheckpoint("stock.keras", monitor="val_kappa", save_best_only=True)
+        fit(model(), [stock])
+    pitfall.said(f"ValueError: {error.value}")
+    for known in ("val_accuracy", "val_loss"):
+        fit(model() if known == "val_loss" else new_model(), [ModelCheckpoint("known.keras", known)])
+
+    remedied = pitfall.remedy(**names_for(model()))
+    values = remedied["model"].history.history["val_kappa"]
+    assert remedied["checkpoint"].best == max(values)
+
+
+@pinned
+def test_best_value_is_forgotten(pitfall):
+    said = []
+    pitfall.monkeypatch.setattr(
+        "keras.src.callbacks.model_checkpoint.io_utils.print_msg", lambda line: said.append(line)
+    )
+    fit(validating(new_model(), [0.1]), [ModelCheckpoint("best.keras", save_best_only=True)])
+    stock = ModelCheckpoint("best.keras", save_best_only=True, verbose=1)
+    fit(validating(new_model(), [0.9]), [stock])
+    pitfall.said(said[0])
+    assert stock.best == 0.9
+
+    good, worse = new_model("sgd"), new_model("sgd")
+    hidden = np.outer([1, 0, 0, 0], [1, -1, 0])
+    good.set_weights([hidden, np.zeros(3), np.array([[9], [-9], [0]]), np.zeros(1)])
+    fit(good, epochs=9)
+    good.save("best.keras")
+    pitfall.remedy(**names_for(worse))
+    assert steps_in("best.keras") == 9
+
+
+@pinned
+def test_nan_in_the_first_epoch(pitfall):
+    plan = [float("nan"), 0.3, 0.1, 0.2]
+    stock = ModelCheckpoint("stock.keras", save_best_only=True)
+    fit(validating(new_model(), plan), [stock], epochs=4)
+    assert np.isnan(stock.best)
+    assert steps_in("stock.keras") == 1
+
+    pitfall.remedy(**names_for(validating(new_model(), plan)))
+    assert steps_in("best.keras") == 3
+
+
+@pinned
+def test_order_of_the_callbacks(pitfall):
+    class Score(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["val_f1"] = -float(epoch)
+
+    stock = ModelCheckpoint("stock.keras", monitor="val_f1", mode="max", save_best_only=True)
+    with pytest.warns(UserWarning) as warned:
+        fit(new_model(), [stock, Score()], epochs=3)
+    pitfall.said(warned[0].message)
+    assert steps_in("stock.keras") == 3
+
+    remedied = pitfall.remedy(**names_for(new_model()))
+    values = remedied["model"].history.history["val_f1"]
+    assert steps_in("best.keras") == 1 + int(np.argmax(values))
