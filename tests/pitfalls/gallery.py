@@ -194,9 +194,11 @@ def validating(model, plan):
 
 
 def fit(model, callbacks=(), rows=8, **options):
-    """Train on one batch in each epoch (with `batch_size=4` on two), and validate."""
+    """Train on one batch in each epoch (with `batch_size=4` on two)."""
     x, y = some_data(rows)
-    options = {"verbose": 0, "validation_data": (x[:2], y[:2]), **options}
+    if "evaluate" in vars(model):  # its validations are planned
+        options["validation_data"] = (x, y)
+    options.setdefault("verbose", 0)
     return model.fit(x, y, callbacks=list(callbacks), **options)
 
 

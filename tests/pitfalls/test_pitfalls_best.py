@@ -90,7 +90,8 @@ def test_direction_of_a_metric_of_your_own(pitfall):
 def test_best_value_is_forgotten(pitfall):
     said = []
     pitfall.monkeypatch.setattr(
-        "keras.src.callbacks.model_checkpoint.io_utils.print_msg", lambda line: said.append(line)
+        "keras.src.callbacks.model_checkpoint.io_utils.print_msg",
+        lambda line, **options: said.append(line),
     )
     fit(validating(new_model(), [0.1]), [ModelCheckpoint("best.keras", save_best_only=True)])
     stock = ModelCheckpoint("best.keras", save_best_only=True, verbose=1)

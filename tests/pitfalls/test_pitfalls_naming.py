@@ -84,7 +84,7 @@ def test_period_is_gone(pitfall):
 @pinned
 def test_save_freq_counts_batches(pitfall):
     stock = ModelCheckpoint("stock/epoch-{epoch:02d}.keras", save_freq=5)
-    fit(new_model("sgd"), [stock], batch_size=2, epochs=12, validation_data=None)
+    fit(new_model("sgd"), [stock], batch_size=2, epochs=12)
     left = {int(path.stem[-2:]) for path in pathlib.Path("stock").iterdir()}
     assert left == set(range(1, 13)) - {1, 6, 11}
     assert [epoch for epoch in left if steps_in(f"stock/epoch-{epoch:02d}.keras") == 4 * epoch] == [

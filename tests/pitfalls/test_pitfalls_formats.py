@@ -1,0 +1,76 @@
+"""Text layers and formats: what stock Keras does, and that the remedies of docs/PITFALLS.md work."""
+
+import os
+
+import keras
+import pytest
+import tensorflow as tf
+from gallery import BACKEND, fit, new_model, pinned, same_weights, steps
+
+
+@pinned
+def test_vocabulary_is_lost(pitfall):
+    def text_model():
+        return keras.Sequential(
+            [
+                keras.Input((1,), dtype="string"),
+                keras.layers.TextVectorization(output_mode="int", output_sequence_length=3),
+                keras.layers.Embedding(10, 2),
+            ]
+        )
+
+    model = text_model()
+    model.layers[0].adapt(["red green blue"])
+    model.save("text.h5")
+    model.save_weights("text.weights.h5")
+    loaded = keras.models.load_model("text.h5", compile=False)
+    also = text_model()
+    also.load_weights("text.weights.h5")
+    for each in (loaded, also):
+        assert each.layers[0].get_vocabulary() == ["", "[UNK]"]
+    if BACKEND == "tensorflow":
+        with pytest.raises(tf.errors.FailedPreconditionError):
+            loaded.predict(tf.constant([["red green"]]), verbose=0)
+
+    restored = pitfall.remedy(model=model)["model"]
+    assert list(restored.layers[0].get_vocabulary()) == ["", "[UNK]", "red", "green", "blue"]
+
+
+@pinned
+def test_legacy_file_takes_the_optimizer_away(pitfall):
+    def optimizer_in(path):
+        optimizer = keras.models.load_model(path).optimizer
+        return type(optimizer).__name__, int(optimizer.iterations)
+
+    model = new_model()
+    fit(model, epochs=2)
+    model.save("before.keras")
+    model.save("stock.h5")
+    model.save("after.keras")
+    assert optimizer_in("before.keras") == ("Adam", 2)
+    assert optimizer_in("after.keras") == ("RMSprop", 0)
+    fit(model)
+    assert steps(model) == 3
+
+    model = new_model()
+    fit(model, epochs=2)
+    pitfall.remedy(model=model)
+    model.save("later.keras")
+    assert optimizer_in("later.keras") == ("Adam", 2)
+    assert same_weights(keras.models.load_model("model.h5"), model)
+
+
+@pinned
+def test_weights_include_the_optimizer(pitfall):
+    model = keras.Sequential([keras.Input((100,)), keras.layers.Dense(500)])
+    model.compile("adam", "mse")
+    model.optimizer.build(model.trainable_variables)
+    model.save_weights("stock.weights.h5")
+    size = 4 * model.count_params()
+    assert 3 < os.path.getsize("stock.weights.h5") / size < 3.2
+
+    pitfall.remedy(model=model)
+    assert 1 < os.path.getsize("small.weights.h5") / size < 1.2
+    loaded = keras.models.clone_model(model)
+    loaded.load_weights("small.weights.h5")
+    assert same_weights(loaded, model)
