@@ -16,7 +16,6 @@ import json
 import os
 import pathlib
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -239,8 +238,7 @@ def steps_in(path):
 
 def same_weights(first, second):
     return all(
-        np.array_equal(a, b)
-        for a, b in zip(first.get_weights(), second.get_weights(), strict=True)
+        np.array_equal(a, b) for a, b in zip(first.get_weights(), second.get_weights(), strict=True)
     )
 
 
@@ -248,17 +246,6 @@ def cut(path, part=0.5):
     """Leave the first part of a file, as an interrupted write does."""
     content = pathlib.Path(path).read_bytes()
     pathlib.Path(path).write_bytes(content[: int(len(content) * part)])
-
-
-@contextlib.contextmanager
-def no_file_larger_than(size):
-    """A quota: writing beyond it fails with EFBIG. (Python ignores the signal SIGXFSZ.)"""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 # ------------------------------------------------------------------ other processes

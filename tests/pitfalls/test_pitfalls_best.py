@@ -79,7 +79,9 @@ def test_direction_of_a_metric_of_your_own(pitfall):
         fit(model(), [stock])
     pitfall.said(f"ValueError: {error.value}")
     for known in ("val_accuracy", "val_loss"):
-        fit(model() if known == "val_loss" else new_model(), [ModelCheckpoint("known.keras", known)])
+        fit(
+            model() if known == "val_loss" else new_model(), [ModelCheckpoint("known.keras", known)]
+        )
 
     remedied = pitfall.remedy(**names_for(model()))
     values = remedied["model"].history.history["val_kappa"]

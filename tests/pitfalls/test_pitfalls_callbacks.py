@@ -65,9 +65,7 @@ def test_plateau_begins_again(pitfall):
 
 @pinned
 def test_restored_weights_with_a_later_optimizer(pitfall):
-    stop = keras.callbacks.EarlyStopping(
-        monitor="val_loss", patience=2, restore_best_weights=True
-    )
+    stop = keras.callbacks.EarlyStopping(monitor="val_loss", patience=2, restore_best_weights=True)
     best = keras.callbacks.ModelCheckpoint("stock.keras", save_best_only=True)
     model = validating(new_model(), WORSENING)
     fit(model, [best, stop], epochs=9)

@@ -1,4 +1,4 @@
-"""Text layers and formats: what stock Keras does, and that the remedies of docs/PITFALLS.md work."""
+"""Text layers and formats: what stock Keras does, and that the remedies of PITFALLS.md work."""
 
 import os
 

@@ -58,9 +58,7 @@ def test_optimizer_is_reset(pitfall):
             model.load_weights(f"{optimizer}.weights.h5")
         restored[optimizer] = steps(model)
         if optimizer == "adam":
-            pitfall.said(
-                next(each.message for each in warned if "Skipping" in str(each.message))
-            )
+            pitfall.said(next(each.message for each in warned if "Skipping" in str(each.message)))
     assert restored == {"adam": 0, "rmsprop": 0, "sgd": 12}
 
     for optimizer in ("adam", "rmsprop"):
