@@ -45,20 +45,18 @@ def test_renaming_across_file_systems(pitfall):
     target = pitfall.folder / "target.keras"
     target.write_text("the old one")
     place = another_file_system(pitfall.folder)
-    if place is None:  # where there is one file system only, its answer is simulated
-        place = pitfall.folder
 
-        def refuse(source, target):
-            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), source, None, str(target))
+    def refuse(source, target):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(source), None, str(target))
 
-        if_alone = pitfall.monkeypatch.context
-    else:
-        refuse, if_alone = os.replace, pitfall.monkeypatch.context
+    simulated = place is None  # there is one file system only
+    place = place or pitfall.folder
     local = place / f"pitfall-{os.getpid()}.keras"
     try:
         model.save(local)
-        with if_alone() as patch, pytest.raises(OSError) as error:
-            patch.setattr(os, "replace", refuse)
+        with pitfall.monkeypatch.context() as patch, pytest.raises(OSError) as error:
+            if simulated:
+                patch.setattr(os, "replace", refuse)
             os.replace(local, target)
         pitfall.said(f"OSError: {error.value}")
         assert target.read_text() == "the old one"
