@@ -8,11 +8,9 @@ import keras
 import numpy as np
 import pytest
 from gallery import (
-    Interrupt,
     answer,
     child,
     fit,
-    fit_until,
     names_for,
     new_model,
     pinned,
@@ -96,4 +94,3 @@ def test_orbax_folder_is_used_again(pitfall):
     remedied = pitfall.remedy(**names_for(model))
     assert remedied["history"].epoch == [2, 3]
     assert steps(model) == 4
-    fit_until(Interrupt(0), trained, [])
