@@ -30,14 +30,15 @@ STALE := $(sort \
 	$(if $(OF_BACKEND),$(shell grep -L '"backend": "$(KERAS_BACKEND)"' $(OF_BACKEND))) \
 	$(if $(PRESENT),$(shell grep -L '"python": "$(VERSION)\.' $(PRESENT))))
 
-.PHONY: help all test beyond test-beyond torture bench sweep figures lock audit clean distclean check-settings check-data stale $(NUMBERS)
+.PHONY: help all test beyond test-beyond pitfalls torture bench sweep figures lock audit clean distclean check-settings check-data stale $(NUMBERS)
 
 help:
 	@echo "make all        make the environment, run scripts 01 to 10, show their results"
 	@echo "make 04         run one script (and what it reads from others)"
 	@echo "make test       make all, then prove the results"
 	@echo "make beyond     run the scripts in beyond/"
-	@echo "make test-beyond  make beyond, then prove it: kills, full disks, damage (5 minutes)"
+	@echo "make test-beyond  make beyond, then prove it: kills, full disks, damage, pitfalls (12 minutes)"
+	@echo "make pitfalls   only the tests of docs/PITFALLS.md (2 to 3 minutes)"
 	@echo "make torture    1000 kills in mid-save of each kind, noted in docs/torture*.csv (1 to 2 hours)"
 	@echo "make bench      time 01, 02 and 04 against Keras 2, and saving against stock Keras"
 	@echo "make sweep      run the scripts for 20 seeds, derive tests/expected.json (1 to 2 hours)"
@@ -62,10 +63,13 @@ beyond: $(BEYOND_RESULTS)
 test: all
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
-	$(PYTEST) --ignore tests/durability tests
+	$(PYTEST) --ignore tests/durability --ignore tests/pitfalls tests
 
 test-beyond: beyond
-	$(PYTEST) tests/durability
+	$(PYTEST) tests/durability tests/pitfalls
+
+pitfalls: $(BEYOND_ENVIRONMENT)
+	$(PYTEST) tests/pitfalls
 
 PYTEST := .venv/bin/python -m pytest --numprocesses 2 --dist worksteal
 

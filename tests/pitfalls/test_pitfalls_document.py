@@ -6,7 +6,7 @@ import pathlib
 import re
 
 import pytest
-from gallery import CONTENTS, DOCUMENT, anchor, entries, table_of_contents
+from gallery import CONTENTS, DOCUMENT, REPOSITORY, anchor, entries, table_of_contents
 
 ENTRIES = entries()
 HERE = pathlib.Path(__file__).parent
@@ -78,3 +78,8 @@ def test_each_thread_is_linked_by_its_own_number():
     assert all(named == linked for named, _, linked in links)
     assert {place for _, place, _ in links} == {"keras-team/keras/issues"}
     assert text.count("keras-team/keras#") == len(links)
+
+
+def test_readme_counts_the_entries():
+    readme = (REPOSITORY / "README.md").read_text()
+    assert f"has {len(ENTRIES)} entries" in readme
