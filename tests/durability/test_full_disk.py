@@ -4,47 +4,35 @@ The disk is a tmpfs of 6 MB in a mount namespace of its own, where the system le
 gives ENOSPC. Everywhere a limit on the size of files, RLIMIT_FSIZE, gives EFBIG. Both belong to a
 process, so this file is also the program that trains under them:
 
-    python tests/durability/test_full_disk.py tmpfs|limit .keras|.weights.h5 FOLDER
+    PYTHONPATH=tests python tests/durability/test_full_disk.py tmpfs|limit .keras|.weights.h5 FOLDER
 
 Each line it prints tells, as JSON, what was wrong in one case.
 """
 
 import contextlib
-import errno
 import json
 import os
 import pathlib
 import re
-import resource
 import shutil
 import subprocess
 import sys
-import tempfile
 import warnings
 
 import pytest
+from small_disk import PAGE, SizeLimit, SmallDisk, may_mount, on_small_disk
 
 BEYOND = pathlib.Path(__file__).resolve().parents[2] / "beyond"
-MOUNT = 'mount -t tmpfs -o size=6m none "$0" && exec "$@"'
-PAGE = os.sysconf("SC_PAGE_SIZE")
-
-
-def may_mount() -> bool:
-    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(FileNotFoundError):
-        run = subprocess.run(
-            ["unshare", "-rm", "sh", "-c", MOUNT, folder, "true"], check=False, capture_output=True
-        )
-        return run.returncode == 0
-    return False
 
 
 @pytest.mark.parametrize("ending", [".keras", ".weights.h5"])
 @pytest.mark.parametrize("room", ["tmpfs", "limit"] if may_mount() else ["limit"])
 def test_full_disk(room, ending, tmp_path):
-    enter = ["unshare", "-rm", "sh", "-c", MOUNT, tmp_path] if room == "tmpfs" else []
+    enter = on_small_disk(tmp_path) if room == "tmpfs" else []
     run = subprocess.run(
         [*enter, sys.executable, __file__, room, ending, tmp_path],
         check=False,
+        env={**os.environ, "PYTHONPATH": str(BEYOND.parent / "tests")},
         capture_output=True,
         text=True,
         timeout=300,
@@ -59,45 +47,6 @@ def test_full_disk(room, ending, tmp_path):
 
 
 # ------------------------------------------------------------------ the program
-
-
-class SmallDisk:
-    """A file system whose free space is set by a file that takes the rest."""
-
-    number = errno.ENOSPC
-    beyond_the_file = (0, 1, 2)  # pages: the record takes one and the checksum another
-
-    def __init__(self, folder):
-        self.ballast = folder / "ballast"
-
-    def free(self):
-        status = os.statvfs(self.ballast.parent)
-        return status.f_bavail * status.f_frsize
-
-    def leave(self, size):
-        self.ballast.unlink(missing_ok=True)
-        if size is not None:
-            rest = self.free() - size // PAGE * PAGE
-            with self.ballast.open("wb") as file:
-                os.posix_fallocate(file.fileno(), 0, rest)
-            assert self.free() == size // PAGE * PAGE
-
-
-class SizeLimit:
-    """No file may grow beyond the size that is left; Python ignores the signal SIGXFSZ."""
-
-    number = errno.EFBIG
-    beyond_the_file = (2,)
-
-    def __init__(self, folder):
-        del folder
-
-    def free(self):
-        return None
-
-    def leave(self, size):
-        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-        resource.setrlimit(resource.RLIMIT_FSIZE, (hard if size is None else size, hard))
 
 
 def new_model():

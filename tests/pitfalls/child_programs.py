@@ -9,9 +9,10 @@ of it as JSON. Nothing that imports Keras may be imported above: one program set
 import json
 import os
 import pathlib
-import resource
 import signal
 import sys
+
+from small_disk import SizeLimit, SmallDisk
 
 CODE = os.environ["REMEDY"]
 
@@ -74,30 +75,15 @@ def remedy_killed_in_mid_save():
     exec(CODE, {**names, "model": names["build_model"]()})  # noqa: S102
 
 
-class Disk:
-    """Can be made full: by a file that takes the rest of the tmpfs, or by a limit for each file."""
-
-    def __init__(self):
-        self.small = os.path.ismount(".")
-
-    def leave(self, size=None):
-        """Let so many bytes be written, or as many as there are."""
-        if self.small:
-            pathlib.Path("ballast").unlink(missing_ok=True)
-            status = os.statvfs(".")
-            if size is not None:
-                with open("ballast", "wb") as file:
-                    free = status.f_bavail * status.f_frsize
-                    os.posix_fallocate(file.fileno(), 0, free - size)
-        else:
-            hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-            resource.setrlimit(resource.RLIMIT_FSIZE, (hard if size is None else size, hard))
+def disk_here():
+    """The small disk that the program was started on, or a limit for each file."""
+    return (SmallDisk if os.path.ismount(".") else SizeLimit)(pathlib.Path.cwd())
 
 
 def orbax_on_a_full_disk():
     names = training()
     keras = names["keras"]
-    disk = Disk()
+    disk = disk_here()
 
     class Fill(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -107,7 +93,8 @@ def orbax_on_a_full_disk():
     model = names["build_model"](10_000)
     callbacks = [Fill(), keras.callbacks.OrbaxCheckpoint(folder)]
     history = model.fit(names["x"], names["y"], epochs=1, callbacks=callbacks, verbose=0)
-    found = {"epochs": history.epoch, "left": sorted(os.listdir(folder)), "small": disk.small}
+    found = {"epochs": history.epoch, "left": sorted(os.listdir(folder))}
+    found["small"] = os.path.ismount(".")
     for path in pathlib.Path(folder).rglob("*"):
         if path.is_file():
             path.unlink()
@@ -124,7 +111,7 @@ def weights_beyond_a_limit():
     """The remedy first: after a failed write, HDF5 may end the process at its next file."""
     names = training()
     keras = names["keras"]
-    disk = Disk()
+    disk = disk_here()
     model = names["build_model"](256, 256)
     exec(CODE, {**names, "model": model})  # noqa: S102
     limit = int(0.7 * os.path.getsize("newest.weights.h5"))
@@ -134,7 +121,7 @@ def weights_beyond_a_limit():
         exec(CODE, {**names, "model": model})  # noqa: S102
     except OSError as error:
         found["remedy"] = f"{type(error).__name__}: {error}"
-    disk.leave()
+    disk.leave(None)
 
     stock = keras.callbacks.ModelCheckpoint("stock.weights.h5", save_weights_only=True)
     model.fit(names["x"], names["y"], callbacks=[stock], verbose=0)
@@ -143,7 +130,7 @@ def weights_beyond_a_limit():
         model.fit(names["x"], names["y"], callbacks=[stock], verbose=0)
     except OSError as error:
         found["stock"] = f"{type(error).__name__}: {error}"
-        disk.leave()
+        disk.leave(None)
         found["weights"] = [float(weight.sum()) for weight in model.get_weights()]
         print("\n" + json.dumps(found), flush=True)
 

@@ -10,7 +10,6 @@ renews the table of contents. (A module and not a conftest.py: there would be tw
 name, and which one `from conftest import ...` means would depend on the order of collection.)
 """
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -18,11 +17,11 @@ import pathlib
 import re
 import subprocess
 import sys
-import tempfile
 
 import keras
 import numpy as np
 import pytest
+from small_disk import on_small_disk
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 DOCUMENT = REPOSITORY / "docs/PITFALLS.md"
@@ -250,27 +249,15 @@ def cut(path, part=0.5):
 
 # ------------------------------------------------------------------ other processes
 
-MOUNT = 'mount -t tmpfs -o size=6m none "$0" && exec "$@"'
-
-
-def may_mount() -> bool:
-    """Whether this process may have a small disk of its own, in a mount namespace."""
-    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(FileNotFoundError):
-        run = subprocess.run(
-            ["unshare", "-rm", "sh", "-c", MOUNT, folder, "true"], check=False, capture_output=True
-        )
-        return run.returncode == 0
-    return False
-
 
 def child(program, code, folder, small_disk=False, **environment):
     """Start `child_programs.py` in `folder`, with the entry's code in the variable `REMEDY`.
 
     small_disk: On a tmpfs of 6 MB, where the system lets us have one.
     """
-    enter = ["unshare", "-rm", "sh", "-c", MOUNT, str(folder)] if small_disk else []
+    enter = on_small_disk(folder) if small_disk else []
     here = pathlib.Path(__file__).parent
-    paths = [str(here), str(REPOSITORY / "beyond"), os.environ.get("PYTHONPATH", "")]
+    paths = [str(here.parent), str(REPOSITORY / "beyond"), os.environ.get("PYTHONPATH", "")]
     return subprocess.Popen(
         [*enter, sys.executable, str(here / "child_programs.py"), program, str(folder)],
         env={

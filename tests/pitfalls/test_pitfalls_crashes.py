@@ -15,13 +15,13 @@ from gallery import (
     cut,
     fit,
     fit_until,
-    may_mount,
     names_for,
     new_model,
     pinned,
     same_weights,
     steps,
 )
+from small_disk import may_mount
 
 BackupAndRestore = keras.callbacks.BackupAndRestore
 ModelCheckpoint = keras.callbacks.ModelCheckpoint
