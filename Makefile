@@ -23,7 +23,8 @@ NUMBERS := $(foreach script,$(SCRIPTS) $(BEYOND),$(firstword $(subst _, ,$(scrip
 
 # A result that another backend or another Python left behind counts as missing. These scripts
 # choose their backend themselves.
-ALWAYS_JAX := out/17_how_typical/result.json
+ALWAYS_JAX := $(patsubst beyond/%.py,out/%/result.json,$(shell \
+	grep -sl '"KERAS_BACKEND"\] = "jax"' beyond/[0-9]*.py))
 PRESENT := $(wildcard $(RESULTS) $(BEYOND_RESULTS))
 OF_BACKEND := $(filter-out $(ALWAYS_JAX),$(PRESENT))
 STALE := $(sort \

@@ -6,6 +6,8 @@ import json
 import os
 import pathlib
 import re
+import subprocess
+import sys
 
 import jupytext
 import pytest
@@ -14,12 +16,15 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 SCRIPTS = sorted(path.stem for path in REPOSITORY.glob("[0-9][0-9]_*.py"))
 BEYOND = sorted(path.stem for path in REPOSITORY.glob("beyond/[0-9][0-9]_*.py"))
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
-ALWAYS_JAX = {"17_how_typical"}  # what it teaches needs that backend, so it sets it
 
 
 def path_of(script: str) -> pathlib.Path:
     """Where a script of either part lies."""
     return REPOSITORY / ("beyond" if script in BEYOND else ".") / f"{script}.py"
+
+
+# What these teach needs that backend, so they set it.
+ALWAYS_JAX = [s for s in BEYOND if '"KERAS_BACKEND"] = "jax"' in path_of(s).read_text()]
 
 
 def code_under_headings(script: str) -> dict[str, str]:
@@ -49,6 +54,24 @@ def contents(folder: pathlib.Path) -> dict[str, str]:
         for path in folder.rglob("*")
         if path.is_file()
     }
+
+
+def refusal(folder: pathlib.Path, script: str) -> str:
+    """Run the script in the folder, where it must refuse its input, and return its one line."""
+    before = contents(folder)
+    run = subprocess.run(
+        [sys.executable, path_of(script).relative_to(REPOSITORY)],
+        check=False,
+        cwd=folder,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert "Traceback" not in run.stderr
+    assert contents(folder) == before
+    return run.stderr.rstrip().splitlines()[-1]
 
 
 def score(model, namespace) -> float:

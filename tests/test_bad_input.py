@@ -1,13 +1,11 @@
 """Bad input ends a script with one line and exit status 1, and loses nothing."""
 
 import shutil
-import subprocess
-import sys
 
 import h5py
 import keras
 import pytest
-from conftest import REPOSITORY, SCRIPTS, contents
+from conftest import REPOSITORY, SCRIPTS, refusal
 
 SAVED = "out/02_checkpoint_best_only"
 MAKE_IT = "Make it: make 02 (or python 02_checkpoint_best_only.py)"
@@ -36,23 +34,6 @@ def copy(tmp_path):
     shutil.copytree(REPOSITORY / "data", tmp_path / "data")
     shutil.copytree(REPOSITORY / SAVED, tmp_path / SAVED, dirs_exist_ok=True)
     return tmp_path
-
-
-def refusal(folder, script: str) -> str:
-    """Run the script, which must refuse its input, and return its one line."""
-    before = contents(folder)
-    run = subprocess.run(
-        [sys.executable, f"{script}.py"],
-        check=False,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert run.returncode == 1, run.stdout + run.stderr
-    assert "Traceback" not in run.stderr
-    assert contents(folder) == before
-    return run.stderr.rstrip().splitlines()[-1]
 
 
 def test_every_script_is_tested_without_its_data():

@@ -3,12 +3,13 @@
 import csv
 import json
 import re
+import shutil
 
 import keras
 import numpy as np
 import pytest
 import sweep
-from conftest import ALWAYS_JAX, BACKEND, BEYOND, REPOSITORY
+from conftest import ALWAYS_JAX, BACKEND, BEYOND, REPOSITORY, refusal
 from durable_checkpoint import verify
 from test_makefile import make
 
@@ -152,3 +153,17 @@ def test_17_finds_what_the_repository_keeps_of_it(found):
     }
     assert result["shares"] == pytest.approx(shares, abs=0.05)
     assert result["reproduced"] == result["shares"]["reshuffled, document 2"]
+
+
+@pytest.mark.parametrize(
+    "missing", ["data/pima-indians-diabetes.csv", "out/01_checkpoint_improvements/result.json"]
+)
+def test_17_without_what_it_reads_ends_with_one_line(missing, tmp_path):
+    for name in ("beyond/17_how_typical.py", "data/pima-indians-diabetes.csv"):
+        (tmp_path / name).parent.mkdir()
+        shutil.copy(REPOSITORY / name, tmp_path / name)
+    result = tmp_path / "out" / "01_checkpoint_improvements" / "result.json"
+    result.parent.mkdir(parents=True)
+    result.write_text('{"backend": "jax", "reproduced": 0.77}')
+    (tmp_path / missing).unlink()
+    assert refusal(tmp_path, "17_how_typical").startswith(missing)
