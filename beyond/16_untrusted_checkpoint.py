@@ -346,11 +346,11 @@ uncompiled.save_weights(OUT / "reversed.weights.h5")
 ## Try every file in every way
 
 `try_to` orders one attempt from the other process and judges the answer; a copy in which foreign
-code ran is trusted no further and ended. *Refused* is an exception,
-but one about memory that could not be had is a bomb that went off and was contained. No exception
-and the announced weights: *unharmed*. No exception and other weights: *wrong*, and nobody is told.
-`verify` loads nothing; it is wrong if it passes a file whose weights are not the announced ones. A
-marker that lies there afterwards outweighs everything else.
+code ran is trusted no further and ended. *Refused* is an exception, but one about memory that could
+not be had is a bomb that went off and was contained. No exception and the announced weights:
+*unharmed*. No exception and other weights: *wrong*, and nobody is told. `verify` loads nothing; it
+is wrong if it passes a file whose weights are not the announced ones. A marker that lies there
+afterwards outweighs everything else.
 
 The settings for the other process keep NumPy and the memory allocator from reserving addresses for
 each core, which would use up the limit on a large machine, and leave a GPU alone.
@@ -441,8 +441,8 @@ A line for each file, a column for each way; a field is empty where `load_model`
 a file of weights. Blue and green are good ends: an error, or the announced weights. Orange is the
 network that answers wrongly and says nothing. Only one column shows red, and it takes a word that
 somebody has to type. The black field is an attempt that did not get its memory. Without the limit
-the file of 15 kB is refused as well, for its shape, but only when the array is there: measured
-once, on TensorFlow, that took 17 GB and 49 seconds.
+the file of 15 kB is refused as well, for its shape, but only when the array is there and fills the
+memory.
 
 Green in the lines of the Lambda layer means that the code was left where it is: `load_weights` and
 `load_weights_strict` take the numbers out of a whole model and do not look at its recipe.

@@ -1960,9 +1960,13 @@ def _set_random_state(state):
     np.random.set_state(state["numpy"])
 
 
+def _keeps_its_state(tracked):
+    return hasattr(tracked, "get_state") and hasattr(tracked, "set_state")
+
+
 def _get_state(tracked):
     """The state of an object in `track`, as numbers, texts, arrays, lists and dictionaries."""
-    if hasattr(tracked, "get_state") and hasattr(tracked, "set_state"):
+    if _keeps_its_state(tracked):
         return tracked.get_state()
     if isinstance(tracked, ShuffledBatches):
         return None  # where it stands follows from epoch and batch
@@ -1993,13 +1997,13 @@ def _attributes_of(callback):
 
 def _not_kept(tracked):
     """Names of the attributes of a callback in `track` that a backup cannot hold."""
-    if hasattr(tracked, "get_state") or not isinstance(tracked, keras.callbacks.Callback):
+    if _keeps_its_state(tracked) or not isinstance(tracked, keras.callbacks.Callback):
         return []
     return [name for name, value in _attributes_of(tracked).items() if not _can_be_encoded(value)]
 
 
 def _set_state(tracked, state):
-    if hasattr(tracked, "get_state") and hasattr(tracked, "set_state"):
+    if _keeps_its_state(tracked):
         tracked.set_state(state)
     elif isinstance(tracked, keras.random.SeedGenerator):
         tracked.state.assign(state[0])
