@@ -150,9 +150,10 @@ reshuffled = orders(np.tile(np.arange(training_rows), (len(SEEDS), 1)))
 
 `fit` changes the model that it trains. JAX transforms functions only if they change nothing, and so
 Keras offers each of its parts in such a form. `stateless_call` takes the weights and returns what
-the network answers with them; `stateless_apply` takes weights and gradients and returns the weights
-after the optimizer's step. Nothing else of the experiment is written anew: the network, the loss
-and the optimizer are Keras's.
+the network answers with them. `jax.grad` makes of the loss, a function of the weights, another one
+that returns the *gradients*: by how much the loss rises with each weight. `stateless_apply` takes
+these and returns the weights after the optimizer's step. Nothing else of the experiment is written
+anew: the network, the loss and the optimizer are Keras's.
 
 `jax.lax.scan` is the loop, over batches and around it over epochs: it hands a state from one turn
 to the next, here weights and optimizer, and collects what each turn returns besides. After each
@@ -217,7 +218,8 @@ A program that is fast and slightly wrong would give three hundred wrong numbers
 `fit`: the same initial weights, the rows in one order that stays, and both train for all epochs.
 They do the same sums in another order, and so their last digits may differ: *Check* compares the
 validation loss and the accuracy of each epoch. With another order in each epoch they could not be
-compared, for `fit` draws its own.
+compared, for `fit` draws its own. The loss is computed from the answers here: minus the logarithm
+of the probability that the network gave to what was true, in the mean.
 """
 
 # %%
@@ -240,8 +242,8 @@ fitted = model.fit(
 same_order = np.tile(order, (1, EPOCHS, 1))
 answers = np.asarray(train_all([weights[[one]] for weights in initial_weights], same_order))[0]
 validation_answers = answers[:, training_rows:].astype("float64")
-surprise = np.where(y_validation == 1, validation_answers, 1 - validation_answers)
-compiled_loss = -np.log(np.maximum(surprise, keras.backend.epsilon())).mean(axis=1)
+for_the_truth = np.where(y_validation == 1, validation_answers, 1 - validation_answers)
+compiled_loss = -np.log(np.maximum(for_the_truth, keras.backend.epsilon())).mean(axis=1)
 compiled_accuracy = ((validation_answers > 0.5) == y_validation).mean(axis=1)
 
 # %% [markdown]
