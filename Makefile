@@ -81,7 +81,7 @@ out/%/result.json: beyond/%.py beyond/durable_checkpoint.py requirements-beyond.
 	.venv/bin/python $<
 
 PIMA := $(filter 01_% 02_% 03_% 06_% 07_% 11_% 16_% 17_%,$(SCRIPTS) $(BEYOND))
-MNIST := $(filter 04_% 05_% 12_%,$(SCRIPTS) $(BEYOND))
+MNIST := $(filter 04_% 05_% 12_% 15_%,$(SCRIPTS) $(BEYOND))
 AUTO_MPG := $(filter 08_% 09_% 10_%,$(SCRIPTS))
 $(PIMA:%=out/%/result.json): data/pima-indians-diabetes.csv
 $(MNIST:%=out/%/result.json): data/mnist.npz

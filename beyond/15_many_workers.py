@@ -1,0 +1,728 @@
+# %% [markdown]
+"""
+# 15 · Many workers
+
+When one machine is too slow, several train the same network together: each takes its share of every
+batch, and their gradients are averaged before each step, so that all hold the same weights at all
+times. With every machine that joins, it becomes more likely that one of them fails. The others
+cannot go on without it, since they wait for its gradients, and nothing brings it back into the
+step that it has missed. What is left is to end them all, and to start all again from the last
+checkpoint that was complete.
+
+TensorFlow's `MultiWorkerMirroredStrategy` cannot `fit` a model of Keras 3. What can is JAX, under
+`keras.distribution`. Here two workers on this machine train, save together with `OrbaxCheckpoint`,
+and one is killed. Then the checkpoint of two is loaded by one worker, and by three.
+
+- Run:    `python beyond/15_many_workers.py`
+- Reads:  `data/mnist.npz`
+- Writes: `out/15_many_workers/`: `whole/` and `killed/` with the last two checkpoints, what each
+  worker reported and what it printed; `alone/` and `three/`, where they were loaded;
+  `timeline.png`, `result.json`
+- From:   beyond the documents
+- Next:   `README.md` lists the other scripts of part two
+"""
+
+# %% [markdown]
+"""
+## Settings and seed
+
+JAX is the backend, whatever `KERAS_BACKEND` says, and that has to be set before Keras is imported.
+`BATCH_SIZE` is the batch of all workers together. With `PORT = 0` any free port is taken. Two
+limits are for accidents: a worker that does not hear from the others for `HEARTBEAT` seconds ends
+itself, where JAX waits for 100; and if for `PATIENCE` seconds no worker reports anything, they hang
+and count as lost. Both are generous, or a slow machine would pass for a dead one.
+"""
+
+# %%
+import atexit
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import pathlib
+import platform
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+import zlib
+
+os.environ["KERAS_BACKEND"] = "jax"
+
+try:
+    import jax
+    import keras
+    import matplotlib.pyplot as plt
+    import numpy as np
+    import orbax.checkpoint  # noqa: F401
+except ImportError as error:
+    sys.exit(f"{error}. This script needs what requirements-beyond.txt lists: make 15")
+
+SEED = 7
+WORKERS = 2
+EPOCHS = 6
+ROWS = 9600
+BATCH_SIZE = 96
+VALIDATION_SPLIT = 0.2
+VICTIM = 1
+KILL_IN = 3
+RESTARTS = 3
+ADDRESS = "127.0.0.1"
+PORT = 0
+HEARTBEAT = 30
+PATIENCE = 180
+WIDTHS = (256, 4096)
+OUT = pathlib.Path("out/15_many_workers")
+
+started = time.perf_counter()
+
+# %% [markdown]
+"""
+## Load the data: MNIST
+
+The cell of script 04. Each worker reads the file, and trains on its share of the first `ROWS`
+images.
+"""
+
+# %%
+DATA = pathlib.Path("data/mnist.npz")
+restore = f"In the root of the repository, restore it: git checkout -- {DATA}"
+try:
+    with np.load(DATA) as arrays:
+        x, y, x_test, y_test = (arrays[name] for name in ("x_train", "y_train", "x_test", "y_test"))
+except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    sys.exit(f"{DATA} cannot be read ({error}). {restore}")
+if x.shape != (60000, 28, 28) or x_test.shape != (10000, 28, 28):
+    sys.exit(f"{DATA} has other shapes than MNIST. {restore}")
+
+x = np.divide(x.reshape(60000, 784), 255, dtype="float32")
+x_test = np.divide(x_test.reshape(10000, 784), 255, dtype="float32")
+y = keras.utils.to_categorical(y, 10)
+y_test = keras.utils.to_categorical(y_test, 10)
+training_rows = int(len(x) * (1 - VALIDATION_SPLIT))
+x_validation, y_validation = x[training_rows:], y[training_rows:]
+batches_per_epoch = math.ceil(training_rows / BATCH_SIZE)
+
+# %% [markdown]
+"""
+## Take 9,600 pictures
+
+So that an epoch takes about a second. A hundred batches of 96, which one, two and three workers can
+share evenly.
+"""
+
+# %%
+x, y = x[:ROWS], y[:ROWS]
+batches_per_epoch = ROWS // BATCH_SIZE
+
+# %% [markdown]
+"""
+## Build the model: with names
+
+An Orbax checkpoint finds its variables by name, and those that Keras makes up depend on what was
+built before: the second `Dense` of a process is `dense_1`. `load_weights` passes over a name that
+it does not know without a word. So the network, its layers and its optimizer have names here. The
+seed generator of `Dropout` gets none from us; its name is right in a process that has built nothing
+else before.
+
+There are no metrics besides the loss, for a similar reason. Keras makes them in the first batch, so
+they are in the checkpoint but not yet in the model that is to load it, and Orbax does not know
+where to put them: with another number of workers than before, loading ends with an error (Keras
+3.15.1). `fingerprint` is a checksum of all numbers that the training consists of.
+"""
+
+
+# %%
+def build_model(width=256, named=True):
+    names = iter(["hidden", "dropout", "digits", f"network_{width}"] if named else [None] * 4)
+    layers = [
+        keras.Input(shape=(784,)),
+        keras.layers.Dense(width, activation="relu", name=next(names)),
+        keras.layers.Dropout(0.2, name=next(names)),
+        keras.layers.Dense(10, activation="softmax", name=next(names)),
+    ]
+    model = keras.Sequential(layers, name=next(names))
+    optimizer = keras.optimizers.Adam(name="adam" if named else None)
+    model.compile(loss="categorical_crossentropy", optimizer=optimizer)
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def fingerprint(model):
+    variables = model.variables + model.optimizer.variables
+    numbers = [keras.ops.convert_to_numpy(variable).tobytes() for variable in variables]
+    return hashlib.sha256(b"".join(numbers)).hexdigest()
+
+
+# %% [markdown]
+"""
+## Train: what each worker does
+
+It joins the others at the coordinator, which is worker 0. Without arguments,
+`jax.distributed.initialize` finds out by itself where that is and who it is, under Slurm, Open MPI,
+on Kubernetes and on Cloud TPUs; elsewhere you say it, as here. `DataParallel` then keeps a copy of
+each variable on every device of every worker and averages the gradients. For a network that no
+single device can hold, `keras.distribution.ModelParallel` with a `LayoutMap` divides the variables
+as well. Saving and loading stay as they are here.
+
+The order of the rows follows from the seed and the number of the epoch and from nothing else.
+`flat_map` makes one epoch after the other, beginning with any of them: so a resumed training sees
+what it would have seen. A `shuffle` that is seeded once would begin anew. Each worker takes every
+second row of that order. Whatever the number of workers, the rows of a batch are the same.
+`auto_shard_dataset=False` says that the data is shared out already; Keras would do it too, batch by
+batch, out of our sight.
+
+`OrbaxCheckpoint` saves after each epoch, in the background, all workers together: each writes its
+part into a folder whose name ends in `.orbax-checkpoint-tmp`, and when all are done, the folder is
+renamed to the number of the epoch, counted from 0. So a folder named by a mere number is complete,
+and that is how to find the last one. The callback does not resume; these lines do:
+
+- Worker and supervisor look for the last complete epoch, and `initial_epoch` is the one after it.
+  That also avoids `StepAlreadyExistsError`, by which Orbax refuses to save an epoch twice.
+- Before each save, worker 0 writes down the fingerprint, and what was loaded has to have it. No
+  less will do: if `load_weights` finds the optimizer's names but not those of the layers, it leaves
+  the weights as they were, and the batches are counted on all the same.
+- At the end the last epoch's folder must exist. The callback swallows whatever goes wrong when it
+  finishes the last save.
+"""
+
+
+# %%
+def say(report, *words):
+    with open(report, "a") as file:
+        print(f"{time.time():.3f}", *words, file=file)
+
+
+def end_with_supervisor():
+    sys.stdin.read()
+    os._exit(1)
+
+
+def complete_epochs(folder):
+    if not (folder / "checkpoints").is_dir():
+        return []
+    names = [path.name for path in (folder / "checkpoints").iterdir()]
+    return sorted(int(name) for name in names if name.isdigit())
+
+
+def load_last(model, folder):
+    last = complete_epochs(folder)[-1]
+    model.load_weights(folder / "checkpoints")
+    lines = (folder / "fingerprints.txt").read_text().splitlines()
+    if fingerprint(model) != dict(line.split() for line in lines)[str(last)]:
+        sys.exit(f"{folder}: what was loaded is not what was saved after epoch {last}")
+    return last
+
+
+def share_of_rows(first_epoch, index, workers):
+    import tensorflow
+
+    images, labels = tensorflow.constant(x), tensorflow.constant(y)
+
+    def order(epoch):
+        seed = [tensorflow.constant(SEED, "int64"), epoch]
+        rows = tensorflow.random.experimental.stateless_shuffle(tensorflow.range(ROWS), seed)
+        return tensorflow.data.Dataset.from_tensor_slices(rows)
+
+    rows = tensorflow.data.Dataset.range(first_epoch, EPOCHS).flat_map(order)
+    batches = rows.shard(workers, index).batch(BATCH_SIZE // workers)
+    return batches.map(lambda row: (tensorflow.gather(images, row), tensorflow.gather(labels, row)))
+
+
+def train(folder, report, index, workers):
+    model = build_model()
+    first_epoch = 0
+    if complete_epochs(folder):
+        first_epoch = load_last(model, folder) + 1
+        say(report, "loaded", first_epoch - 1, fingerprint(model))
+
+    def middle(batch, logs):
+        if batch == batches_per_epoch // 2:
+            say(report, "middle")
+
+    def end(epoch, logs):
+        if index == 0:
+            with open(folder / "fingerprints.txt", "a") as file:
+                print(epoch, fingerprint(model), file=file)
+        say(report, "end", epoch, fingerprint(model))
+
+    reporting = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: say(report, "begin", epoch),
+        on_train_batch_begin=middle,
+        on_epoch_end=end,
+    )
+    checkpoint = keras.callbacks.OrbaxCheckpoint(folder / "checkpoints", max_to_keep=2)
+    model.fit(
+        share_of_rows(first_epoch, index, workers),
+        shuffle=False,
+        steps_per_epoch=batches_per_epoch,
+        initial_epoch=first_epoch,
+        epochs=EPOCHS,
+        callbacks=[reporting, checkpoint],
+        verbose=0,
+    )
+    if complete_epochs(folder)[-1:] != [EPOCHS - 1]:
+        sys.exit(f"{folder}: the last checkpoint was not completed")
+    say(report, "trained", fingerprint(model))
+
+
+# %% [markdown]
+"""
+## Train: loading, and the traps
+
+`load` is for the other numbers of workers. `measure` saves networks of two sizes, this time not in
+the background, and notes the seconds. `fall_into_traps` is for one worker alone: it shows that the
+three precautions above are needed. It loads into a model without names, saves an epoch a second
+time, and saves in vain, because no file may become larger than a kilobyte; that stands for a full
+disk.
+"""
+
+
+# %%
+def one_step(model, folder, *around, background=True, epochs=1):
+    import tensorflow
+
+    batch = tensorflow.data.Dataset.from_tensors((x[:96], y[:96])).repeat()
+    checkpoint = keras.callbacks.OrbaxCheckpoint(folder, save_on_background=background)
+    callbacks = [*around, checkpoint, *around]
+    model.fit(
+        batch, shuffle=False, steps_per_epoch=1, epochs=epochs, callbacks=callbacks, verbose=0
+    )
+
+
+def measure(folder, report):
+    for width in WIDTHS:
+        model = build_model(width)
+        times = []
+        note = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda *_, times=times: times.append(time.perf_counter())
+        )
+        one_step(model, folder / f"measured_{width}", note, background=False, epochs=4)
+        seconds = min(np.subtract(times[3::2], times[2::2]))
+        size = sum(math.prod(v.shape) * 4 for v in model.variables + model.optimizer.variables)
+        say(report, "measured", f"{size / 1e6:.1f}", f"{seconds:.3f}")
+
+
+def fall_into_traps(folder, report):
+    one_step(build_model(), folder / "trap")
+    unnamed = build_model(named=False)
+    before = unnamed.get_weights()
+    unnamed.load_weights(folder / "trap")
+    if all(map(np.array_equal, before, unnamed.get_weights())):
+        counted = int(unnamed.optimizer.iterations)
+        say(report, "trap", f"load_weights: no error, batches counted: {counted}, weights: none")
+    try:
+        one_step(build_model(), folder / "trap")
+    except FileExistsError as error:
+        say(report, "trap", f"the second save of an epoch: {type(error).__name__}")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    one_step(build_model(), folder / "full")
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    if not (folder / "full" / "0").exists():
+        say(report, "trap", "fit returned, and there is no checkpoint")
+
+
+# %% [markdown]
+"""
+The script starts itself with the word `work`, once for each worker. `set_random_seed` makes all of
+them begin with the same weights. A thread waits for the end of the pipe that comes from the
+supervisor: it ends when the supervisor does, in whatever way, and then the worker ends too.
+"""
+
+
+# %%
+def work(jobs, folder, index, workers, port):
+    threading.Thread(target=end_with_supervisor, daemon=True).start()
+    folder, index, workers = pathlib.Path(folder).resolve(), int(index), int(workers)
+    report = folder / f"worker_{index}.txt"
+    jax.distributed.initialize(
+        f"{ADDRESS}:{port}",
+        num_processes=workers,
+        process_id=index,
+        heartbeat_timeout_seconds=HEARTBEAT,
+        initialization_timeout=PATIENCE,
+        shutdown_timeout_seconds=PATIENCE,
+    )
+    say(report, "joined", len(jax.devices()))
+    keras.utils.set_random_seed(SEED)
+    keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
+    if "train" in jobs:
+        train(folder, report, index, workers)
+    if "load" in jobs:
+        model = build_model()
+        say(report, "loaded", load_last(model, folder), fingerprint(model))
+    if "measure" in jobs:
+        measure(folder, report)
+    if "traps" in jobs:
+        fall_into_traps(folder, report)
+
+
+if sys.argv[1:2] == ["work"]:
+    work(*sys.argv[2:])
+    sys.exit()
+
+# %% [markdown]
+"""
+## Train: start, watch, and start again
+
+From here on, this is the supervisor. On a cluster its part is played by what starts the workers
+there: Slurm, or a controller of Kubernetes. Either can be told to end all workers when one fails,
+and to run the same command again. What it needs from a script is that the same command goes on from
+where the last complete checkpoint is.
+
+It looks after its processes every 20 ms, and that is how it notices a death at once. The other
+workers do not die of it: they wait for the dead one, in the middle of a step, and only a missing
+heartbeat makes them give up. So they are killed, and that loses nothing, for what they hold is
+worth nothing without the others. On many machines the supervisor cannot see each process, and the
+heartbeat is what ends the survivors; hence the short limit.
+
+Each worker leads a process group of its own, so that Ctrl-C in a terminal reaches only the
+supervisor. It ends the workers whenever it ends itself.
+"""
+
+# %%
+running = []
+
+
+def end_workers():
+    for process in running:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdin.close()
+    running.clear()
+
+
+def interrupted(*_):
+    end_workers()
+    print("Interrupted. All workers are ended.", file=sys.stderr)
+    sys.exit(130)
+
+
+def free_port():
+    with socket.socket() as place:
+        try:
+            place.bind((ADDRESS, PORT))
+        except OSError as error:
+            sys.exit(f"Port {PORT} of {ADDRESS} is in use ({error}). PORT = 0 takes a free one.")
+        return place.getsockname()[1]
+
+
+def start_workers(jobs, folder, workers):
+    settings = {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    port = str(free_port())
+    for index in range(workers):
+        place = [str(folder), str(index), str(workers), port]
+        with open(folder / f"printed_{index}.txt", "a") as printed:
+            worker = subprocess.Popen(
+                [sys.executable, "beyond/15_many_workers.py", "work", jobs, *place],
+                env=os.environ | settings,
+                stdin=subprocess.PIPE,
+                stdout=printed,
+                stderr=printed,
+                start_new_session=True,
+            )
+        running.append(worker)
+
+
+def lines_of(folder, index):
+    report = folder / f"worker_{index}.txt"
+    return [line.split() for line in report.read_text().splitlines()] if report.exists() else []
+
+
+def watch(folder, is_time_to_kill, noted):
+    begun = time.time()
+    sizes, silent_since = None, begun
+    while True:
+        time.sleep(0.02)
+        ended = [process.poll() for process in running]
+        now = time.time()
+        for epoch in complete_epochs(folder):
+            noted["complete"].setdefault(epoch, now)
+        for index, status in enumerate(ended):
+            if status not in (None, 0):
+                return index, status
+        if set(ended) == {0}:
+            return None
+        reports = [folder / f"worker_{index}.txt" for index in range(len(running))]
+        before, sizes = sizes, [path.stat().st_size for path in reports if path.exists()]
+        silent_since = now if sizes != before else silent_since
+        if now - silent_since > PATIENCE:
+            return ended.index(None), "hangs"
+        if is_time_to_kill(folder):
+            os.killpg(running[VICTIM].pid, signal.SIGKILL)
+            noted["killed"] = time.time()
+            is_time_to_kill = never
+
+
+def never(folder):
+    return False
+
+
+def run(jobs, folder, workers, is_time_to_kill=never, restarts=RESTARTS):
+    noted = {"starts": [], "complete": {}, "lost": [], "last": []}
+    for attempt in range(restarts + 1):
+        noted["starts"].append(time.time())
+        noted["last"].append(max(complete_epochs(folder), default=None))
+        try:
+            start_workers(jobs, folder, workers)
+            lost = watch(folder, is_time_to_kill, noted)
+        finally:
+            end_workers()
+        noted["ended"] = time.time()
+        if lost is None:
+            return noted
+        index, status = lost
+        noted["lost"].append({"worker": index, "status": status, "noticed": noted["ended"]})
+        joined = sum(line[1] == "joined" for i in range(workers) for line in lines_of(folder, i))
+        if joined < workers:
+            break
+        is_time_to_kill = never
+    sys.exit(f"Worker {index} ended with {status}; {folder}/printed_{index}.txt may say why.")
+
+
+def fresh(name, checkpoints_of=None):
+    folder = OUT / name
+    folder.mkdir()
+    if checkpoints_of:
+        shutil.copytree(OUT / checkpoints_of / "checkpoints", folder / "checkpoints")
+        shutil.copy(OUT / checkpoints_of / "fingerprints.txt", folder)
+    return folder
+
+
+atexit.register(end_workers)
+signal.signal(signal.SIGINT, interrupted)
+try:
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir(parents=True)
+except OSError as error:
+    sys.exit(f"{OUT} cannot be written to ({error}). Remove what stands in the way.")
+
+# %% [markdown]
+"""
+## Train: once without interruption, once with
+
+The second training loses worker 1 with SIGKILL in the middle of its fourth epoch.
+"""
+
+
+# %%
+def middle_of_epoch(folder):
+    words = [line[1:] for line in lines_of(folder, VICTIM)]
+    return ["begin", str(KILL_IN)] in words and words[-1] == ["middle"]
+
+
+whole = run("train,measure", fresh("whole"), WORKERS)
+print(f"uninterrupted: {whole['ended'] - whole['starts'][0]:.1f} s")
+killed = run("train", fresh("killed"), WORKERS, middle_of_epoch)
+noticed_after = killed["lost"][0]["noticed"] - killed["killed"]
+print(f"worker {VICTIM} killed; noticed, and the others ended, after {noticed_after:.2f} s")
+print(f"last complete checkpoint: that of epoch {killed['last'][1] + 1}")
+
+
+def said(name, index, word):
+    return [line[2:] for line in lines_of(OUT / name, index) if line[1] == word]
+
+
+ends = {name: [said(name, i, "trained") for i in range(WORKERS)] for name in ("whole", "killed")}
+for name, values in ends.items():
+    print(f"{name:8}{[value[0][0][:16] for value in values]}")
+
+# %% [markdown]
+"""
+## Load: with fewer workers, and with more
+
+The checkpoint of two is loaded by one worker and by three. Every worker gets what it needs of each
+array, whoever wrote it. Going on with another number of workers gives a training that is as good
+but not the same to the last bit: the sums of a batch are then added in another order.
+"""
+
+# %%
+LOADERS = {"alone": (1, "load,measure,traps"), "three": (3, "load")}
+loaded = {}
+for name, (workers, jobs) in LOADERS.items():
+    run(jobs, fresh(name, "whole"), workers, restarts=0)
+    loaded[name] = [said(name, index, "loaded")[0] for index in range(workers)]
+    print(f"{name:8}{[value[1][:16] for value in loaded[name]]}")
+traps = [" ".join(words) for words in said("alone", 0, "trap")]
+print(*traps, sep="\n")
+
+# %% [markdown]
+"""
+## What a joint checkpoint costs
+
+Measured are the seconds from the end of an epoch until the checkpoint is complete: there is nothing
+in the background here, and the slowest worker counts. A small network pays for the agreement of all
+workers and for files and folders; that grows with their number and not with the size of the
+network. A large one pays for its bytes. Each worker writes its part of every array, so with disks
+of their own, N workers would write N times as fast. With shared storage, and on this machine, they
+share one disk, and the time for the bytes stays.
+
+Two cores end at two workers. The last line is computed from the two sizes, a straight line through
+both, and not measured.
+"""
+
+# %%
+costs = {}
+for name, workers in (("alone", 1), ("whole", WORKERS)):
+    each = np.array([said(name, index, "measured") for index in range(workers)], dtype=float)
+    costs[workers] = [[float(size), float(seconds)] for size, seconds in each.max(axis=0)]
+    for size, seconds in costs[workers]:
+        print(f"{workers} workers save {size:5.1f} MB in {seconds:.2f} s")
+(small, quick), (large, slow) = costs[WORKERS]
+gigabyte = quick + (1000 - small) * (slow - quick) / (large - small)
+print(f"computed, not measured: {WORKERS} workers would save 1000 MB in {gigabyte:.0f} s")
+
+# %% [markdown]
+"""
+## Look: one death, and both start again
+
+Above the training that was left alone, below the one that lost a worker; both workers of each. The
+stroke in the lower half is the kill. Most of what it costs is not the part of an epoch that was
+trained in vain but the start of Python and of the libraries. On a cluster it is the wait for a new
+machine, and the time for which nobody notices.
+"""
+
+
+# %%
+def bars(folder, index, noted):
+    starts = [*noted["starts"], noted["ended"]]
+    begun, from_time, found = None, starts[0], []
+    for at, word, *rest in lines_of(folder, index):
+        at = float(at)
+        if word == "joined" and begun:
+            found.append(("vain", *begun, noted["killed"]))
+            begun, from_time = None, next(start for start in starts[::-1] if start < at)
+        if word == "begin":
+            if from_time:
+                found.append(("start", None, from_time, at))
+            begun, from_time = (int(rest[0]) + 1, at), None
+        if word == "end":
+            found.append(("epoch", *begun, at))
+            begun = None
+    return [(kind, epoch, begin - starts[0], end - starts[0]) for kind, epoch, begin, end in found]
+
+
+COLOURS = {
+    "start": ("#BBBBBB", "starting, and loading"),
+    "epoch": ("#56B4E9", "an epoch, with its number"),
+    "vain": ("#E69F00", "trained in vain"),
+}
+figure, both = plt.subplots(2, figsize=(8, 4.8), layout="constrained", sharex=True)
+titles = {"whole": "left alone", "killed": f"worker {VICTIM} killed in epoch {KILL_IN + 1}"}
+for axes, (name, title), noted in zip(both, titles.items(), (whole, killed), strict=True):
+    for index in range(WORKERS):
+        for kind, epoch, begin, end in bars(OUT / name, index, noted):
+            place = {"height": 0.62, "left": begin, "edgecolor": "white"}
+            axes.barh(index, end - begin, color=COLOURS[kind][0], **place)
+            if epoch:
+                axes.text((begin + end) / 2, index, epoch, ha="center", va="center", size=9)
+    moments = np.array(list(noted["complete"].values())) - noted["starts"][0]
+    axes.plot(moments, np.full(len(moments), (WORKERS - 1) / 2), "^", color="#009E73", ms=9)
+    if "killed" in noted:
+        moment = noted["killed"] - noted["starts"][0]
+        axes.plot(moment, VICTIM, "X", color="#D55E00", ms=13, mec="white", zorder=3)
+        axes.axvline(moment, color="#D55E00", lw=1)
+    axes.set(title=title, yticks=range(WORKERS), ylim=(WORKERS - 0.5, -0.5))
+    axes.set_yticklabels([f"worker {index}" for index in range(WORKERS)])
+both[1].set_xlabel("seconds since the start")
+handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour, _ in COLOURS.values()]
+handles += both[1].plot([], [], "^", color="#009E73", ms=9)
+handles += both[1].plot([], [], "X", color="#D55E00", ms=11)
+names = [label for _, label in COLOURS.values()] + ["joint checkpoint complete", "SIGKILL"]
+figure.legend(handles, names, loc="outside lower center", ncols=3)
+figure.suptitle("One worker dies, and all start again from the last complete checkpoint")
+figure.savefig(OUT / "timeline.png", dpi=150)
+
+# %% [markdown]
+"""
+## Check
+
+All workers of both trainings ended in the same bits. The second training lost one worker, once, and
+its death was noticed within seconds. Both workers went on from the checkpoint that was the last
+complete one when they were started again, with what had been saved after that epoch, and trained
+each epoch after it and none before. One worker and three loaded the same bits that two had saved.
+Both workers had written to it. And each trap was there.
+"""
+
+# %%
+epochs = {
+    name: [[int(words[0]) for words in said(name, i, "begin")] for i in range(WORKERS)]
+    for name in ends
+}
+saved = dict(line.split() for line in (OUT / "whole" / "fingerprints.txt").read_text().splitlines())
+assert epochs["whole"] == [list(range(EPOCHS))] * WORKERS
+assert {value[0][0] for values in ends.values() for value in values} == {saved[str(EPOCHS - 1)]}
+assert whole["lost"] == [] and len(killed["lost"]) == 1
+assert killed["lost"][0]["worker"] == VICTIM and killed["lost"][0]["status"] == -signal.SIGKILL
+assert noticed_after < 10
+last = killed["last"][1]
+assert KILL_IN - 2 <= last < KILL_IN
+for index in range(WORKERS):
+    assert said("killed", index, "loaded") == [[str(last), saved[str(last)]]]
+    assert epochs["killed"][index] == [*range(KILL_IN + 1), *range(last + 1, EPOCHS)]
+for values in loaded.values():
+    assert {tuple(value) for value in values} == {(str(EPOCHS - 1), saved[str(EPOCHS - 1)])}
+for name in ends:
+    assert complete_epochs(OUT / name) == [EPOCHS - 2, EPOCHS - 1]
+arrays_of = OUT / "whole" / "checkpoints" / str(EPOCHS - 1) / "pytree"
+written = [
+    sum(path.stat().st_size for path in (arrays_of / f"ocdbt.process_{index}").rglob("*"))
+    for index in range(WORKERS)
+]
+assert min(written) > max(written) / 2
+assert len(traps) == 3
+assert running == []
+
+# %% [markdown]
+"""
+## On real machines
+
+What changes is outside this script's lesson, and little of it is Python:
+
+- Each machine starts its own worker, by the same command. The address is that of the first machine,
+  with a fixed port that the others can reach, or none at all where JAX finds out by itself.
+- The checkpoints lie on storage that all machines see under the same path. A worker that writes to
+  a disk of its own leaves a checkpoint that nobody can put together.
+- Each reads its own share of the data, which then is more than a machine could hold.
+- Something else restarts: `srun --kill-on-bad-exit` and `#SBATCH --requeue`, or a Kubernetes Job
+  that replaces all pods. The part "start, watch, and start again" is not needed there. All that
+  workers do is.
+
+## Result
+
+Written last: where `result.json` exists, everything above has run and held. `make beyond` collects
+these files into one table, and runs a script again only if its file is missing or out of date.
+"""
+
+# %%
+for folder in OUT.glob("*/measured_*"):
+    shutil.rmtree(folder)
+result = {
+    "script": OUT.name,
+    "quantity": "seconds until the loss of a worker was noticed",
+    "documented": None,
+    "reproduced": round(noticed_after, 3),
+    "fingerprint": saved[str(EPOCHS - 1)],
+    "resumed_after_epoch": last + 1,
+    "lost": killed["lost"],
+    "loaded_by": {name: len(values) for name, values in loaded.items()},
+    "traps": traps,
+    "costs": costs,
+    "computed_seconds_for_1000_MB": round(gigabyte, 1),
+    "files": ["timeline.png"]
+    + [f"{name}/worker_{index}.txt" for name in ends for index in range(WORKERS)],
+    "seconds": round(time.perf_counter() - started, 1),
+    "python": platform.python_version(),
+    "keras": keras.version(),
+    "backend": keras.backend.backend(),
+    "backend_version": importlib.metadata.version(keras.backend.backend()),
+}
+(OUT / "result.json").write_text(json.dumps(result, indent=1))
