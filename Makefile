@@ -127,6 +127,7 @@ bench: $(BEYOND_ENVIRONMENT) check-data
 torture: $(BEYOND_ENVIRONMENT)
 	for backend in tensorflow jax; do for what in files exact; do \
 	KERAS_BACKEND=$$backend .venv/bin/python tests/durability/torture.py $$what || exit; done; done
+	KERAS_BACKEND=jax .venv/bin/python tests/durability/torture.py workers
 
 sweep: $(BEYOND_ENVIRONMENT) check-data
 	KERAS_BACKEND=tensorflow .venv/bin/python tests/sweep.py run

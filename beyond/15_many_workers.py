@@ -622,7 +622,7 @@ for axes, (name, title), noted in zip(both, titles.items(), (whole, killed), str
         for kind, epoch, begin, end in bars(OUT / name, index, noted):
             place = {"height": 0.62, "left": begin, "edgecolor": "white"}
             axes.barh(index, end - begin, color=COLOURS[kind][0], **place)
-            if epoch:
+            if kind == "epoch":
                 axes.text((begin + end) / 2, index, epoch, ha="center", va="center", size=9)
     moments = np.array(list(noted["complete"].values())) - noted["starts"][0]
     axes.plot(moments, np.full(len(moments), (WORKERS - 1) / 2), "^", color="#009E73", ms=9)
@@ -695,7 +695,10 @@ What changes is outside this script's lesson, and little of it is Python:
 - Something else restarts: `srun --kill-on-bad-exit` and `#SBATCH --requeue`, or a Kubernetes Job
   that replaces all pods. The part "start, watch, and start again" is not needed there. All that
   workers do is.
+"""
 
+# %% [markdown]
+"""
 ## Result
 
 Written last: where `result.json` exists, everything above has run and held. `make beyond` collects

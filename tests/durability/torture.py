@@ -2,9 +2,10 @@
 
     python tests/durability/torture.py files     for each format of a checkpoint: docs/torture.csv
     python tests/durability/torture.py exact     while backups are made: docs/torture_exact.csv
+    python tests/durability/torture.py workers   one of two, 20 times: docs/torture_workers.csv
 
-The rows of this KERAS_BACKEND are replaced, the others stay. See killing.py and resuming.py for
-what is done.
+The rows of this KERAS_BACKEND are replaced, the others stay; workers are always on JAX. See
+killing.py, resuming.py and joining.py for what is done.
 """
 
 import concurrent.futures
@@ -26,6 +27,7 @@ from results_table import processor
 DOCS = REPOSITORY / "docs"
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 KILLS = 1000
+KILLS_OF_WORKERS = 20
 NOTHING_OF = {
     "unloadable": "unloadable_files",
     "wrong": "wrong_files",
@@ -37,6 +39,22 @@ EXACT_FIELDS = [
     "kills",
     "kills_while_backup_was_written",
     "kills_while_being_renamed",
+    "most_kills_of_one_training",
+    "trainings",
+    "ended_in_other_bits",
+    "errors",
+    "sha256_of_all",
+    "machine",
+    "versions",
+    "date",
+]
+WORKERS_FIELDS = [
+    "backend",
+    "kills",
+    "kills_before_a_joint_save",
+    "kills_during_a_joint_save",
+    "kills_after_a_joint_save",
+    "kills_of_worker_0",
     "most_kills_of_one_training",
     "trainings",
     "ended_in_other_bits",
@@ -67,8 +85,8 @@ def machine() -> str:
     return f"{processor()}, {os.cpu_count()} cores, {platform.system()}"
 
 
-def versions() -> str:
-    packages = ["keras", BACKEND, "h5py", "numpy"]
+def versions(*more: str) -> str:
+    packages = ["keras", BACKEND, "h5py", "numpy", *more]
     return ", ".join(
         [f"python {platform.python_version()}"]
         + [f"{package} {importlib.metadata.version(package)}" for package in packages]
@@ -133,6 +151,26 @@ def row_of_exact(halves: list[dict]) -> dict:
     }
 
 
+def row_of_workers() -> dict:
+    found = run("joining.py", KILLS_OF_WORKERS, 1)
+    for error in found["errors"]:
+        print(error)
+    return {
+        "backend": BACKEND,
+        "kills": sum(found["kills"].values()),
+        **{f"kills_{when}_a_joint_save": count for when, count in found["kills"].items()},
+        "kills_of_worker_0": found["kills_of_each"][0],
+        "most_kills_of_one_training": found["most_in_a_row"],
+        "trainings": len(found["results"]),
+        "ended_in_other_bits": sum(result != found["whole"] for result in found["results"]),
+        "errors": len(found["errors"]),
+        "sha256_of_all": found["whole"][0],
+        "machine": machine(),
+        "versions": versions("orbax-checkpoint"),
+        "date": datetime.date.today().isoformat(),
+    }
+
+
 def write(name: str, fields: list[str], rows: list[dict]) -> None:
     path = DOCS / name
     kept = []
@@ -147,11 +185,17 @@ def write(name: str, fields: list[str], rows: list[dict]) -> None:
 
 
 def main(what: str) -> int:
+    if what == "workers" and BACKEND != "jax":
+        sys.exit("Workers train on JAX only: KERAS_BACKEND=jax")
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
         if what == "exact":
             rows = [row_of_exact(list(pool.map(torture_exact, [1, 2])))]
             fields, wrong = EXACT_FIELDS, ("ended_in_other_bits", "errors")
             write("torture_exact.csv", fields, rows)
+        elif what == "workers":
+            rows = [row_of_workers()]
+            fields, wrong = WORKERS_FIELDS, ("ended_in_other_bits", "errors")
+            write("torture_workers.csv", fields, rows)
         else:
             rows = list(pool.map(torture, [".keras", ".weights.h5"]))
             fields, wrong = FIELDS, NOTHING_OF.values()
