@@ -1,0 +1,237 @@
+"""Script 15: what its workers left, and that it ends in one line and alone when it cannot run."""
+
+import csv
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import REPOSITORY
+from joining import SCRIPT, place_for_the_script
+
+OUT = REPOSITORY / "out" / SCRIPT
+PATIENCE = 240  # seconds; generous, as other tests run at the same time
+
+
+# ------------------------------------------------------------------ what it left
+
+
+@pytest.fixture(scope="module")
+def result():
+    return json.loads((OUT / "result.json").read_text())
+
+
+def lives_of(training, index):
+    """For each life of a worker: its lines without the time, from the one in which it joined."""
+    lives = []
+    for line in (OUT / training / f"worker_{index}.txt").read_text().splitlines():
+        _, word, *rest = line.split()
+        if word == "joined":
+            lives.append([])
+        lives[-1].append([word, *rest])
+    return lives
+
+
+def only(word, life):
+    return [rest for first, *rest in life if first == word]
+
+
+def test_all_workers_of_both_trainings_end_in_the_same_bits(result):
+    ends = [
+        only("trained", lives_of(training, index)[-1])
+        for training in ("whole", "killed")
+        for index in (0, 1)
+    ]
+    assert ends == [[[result["fingerprint"]]]] * 4
+
+
+def test_one_worker_was_killed_and_all_started_again_once(result):
+    (lost,) = result["lost"]
+    assert lost["worker"] == 1 and lost["status"] == -signal.SIGKILL
+    assert 0 < result["reproduced"] < 10
+    for index in (0, 1):
+        assert len(lives_of("whole", index)) == 1 and len(lives_of("killed", index)) == 2
+        assert not only("trained", lives_of("killed", index)[0])
+
+
+def test_the_resumed_training_went_on_from_the_last_complete_checkpoint(result):
+    """It loaded what had been saved last, and trained the epochs after it and no other."""
+    ended = {epoch: bits for epoch, bits in only("end", lives_of("whole", 0)[0])}
+    for index in (0, 1):
+        first, second = lives_of("killed", index)
+        ((epoch, bits),) = only("loaded", second)
+        assert int(epoch) + 1 == result["resumed_after_epoch"]
+        last_ended = int(only("end", first)[-1][0])
+        assert int(epoch) in (last_ended - 1, last_ended), "at most one save was not complete yet"
+        assert bits == ended[epoch]
+        begun = [int(rest[0]) for rest in only("begin", second)]
+        assert begun == list(range(int(epoch) + 1, len(ended)))
+        assert only("end", second) == [[e, ended[e]] for e in map(str, begun)]
+
+
+@pytest.mark.parametrize(("training", "workers"), [("alone", 1), ("three", 3)])
+def test_the_checkpoint_of_two_loads_in_another_number_of_workers(result, training, workers):
+    for index in range(workers):
+        ((joined, loaded, *_),) = lives_of(training, index)
+        assert joined == ["joined", str(workers)]
+        assert loaded[0] == "loaded" and loaded[2] == result["fingerprint"]
+    assert not (OUT / training / f"worker_{workers}.txt").exists()
+
+
+def test_every_trap_was_there(result):
+    nothing_loaded, refused, swallowed = result["traps"]
+    assert "no error" in nothing_loaded and "weights: none" in nothing_loaded
+    assert refused.endswith("StepAlreadyExistsError")
+    assert "no checkpoint" in swallowed
+
+
+def test_what_torture_has_noted_of_the_workers():
+    with (REPOSITORY / "docs" / "torture_workers.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["backend"] == "jax" and int(row["kills"]) == 20
+    moments = [int(row[f"kills_{when}_a_joint_save"]) for when in ("before", "during", "after")]
+    assert sum(moments) == 20 and min(moments) >= 4
+    assert 0 < int(row["kills_of_worker_0"]) < 20
+    assert row["ended_in_other_bits"] == row["errors"] == "0"
+    assert row["machine"] and "keras" in row["versions"] and row["date"]
+
+
+# ------------------------------------------------------------------ parts of it
+
+
+def test_what_is_not_complete_or_not_what_was_saved_is_not_gone_on_from(tmp_path):
+    place_for_the_script(tmp_path)
+    program = """
+import os, pathlib, sys, types
+sys.path.insert(0, sys.argv.pop())
+from joining import functions_of_the_script
+script = functions_of_the_script()
+folder = pathlib.Path("there")
+assert script["complete_epochs"](folder) == []
+for name in ("2", "10", "11.orbax-checkpoint-tmp", "notes"):
+    (folder / "checkpoints" / name).mkdir(parents=True)
+assert script["complete_epochs"](folder) == [2, 10]
+empty = types.SimpleNamespace(variables=[])
+model = types.SimpleNamespace(variables=[], optimizer=empty, load_weights=lambda path: None)
+bits = script["fingerprint"](model)
+(folder / "fingerprints.txt").write_text(f"2 other\\n10 other\\n10 {bits}\\n")
+assert script["load_last"](model, folder) == 10
+(folder / "fingerprints.txt").write_text(f"2 {bits}\\n10 other\\n")
+script["load_last"](model, folder)
+"""
+    beside = str(pathlib.Path(__file__).parent)
+    run = subprocess.run(
+        [sys.executable, "-c", program, beside],
+        check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert run.returncode == 1
+    assert own_lines(run.stderr) == ["there: what was loaded is not what was saved after epoch 10"]
+
+
+# ------------------------------------------------------------------ bad ends
+
+
+def own_lines(text):
+    """Without what TensorFlow, absl and XLA print."""
+    foreign = ("WARNING:", "I0000", "W0000", "E0000", "To enable the following")
+    return [line for line in text.splitlines() if line and not line.startswith(foreign)]
+
+
+def processes_in(folder):
+    """The numbers of all processes whose current folder is this one."""
+    found = []
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if os.readlink(process / "cwd") == str(folder):
+                found.append(int(process.name))
+        except OSError:  # it has ended, or is somebody else's
+            continue
+    return found
+
+
+def until(condition, what):
+    give_up = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < give_up, what
+        time.sleep(0.05)
+
+
+def start(folder, **environment):
+    return subprocess.Popen(
+        [sys.executable, f"beyond/{SCRIPT}.py"],
+        cwd=folder,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def refused(folder, **environment):
+    """The only line with which the script ends, after which no process is left."""
+    process = start(folder, **environment)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1, errors
+    (line,) = own_lines(errors)
+    assert processes_in(folder) == []
+    assert not (folder / "out" / SCRIPT / "result.json").exists()
+    return line
+
+
+@pytest.fixture
+def place(tmp_path):
+    yield place_for_the_script(tmp_path)
+    for process in processes_in(tmp_path):
+        os.kill(process, signal.SIGKILL)
+
+
+def test_a_port_in_use(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        place_for_the_script(tmp_path, [("PORT = 0", f"PORT = {port}")])
+        line = refused(tmp_path)
+    assert f"Port {port} of 127.0.0.1 is in use" in line and "PORT = 0" in line
+
+
+def test_a_worker_that_cannot_start(place):
+    line = refused(place, XLA_FLAGS="--xla_no_such_flag=1")
+    assert line.startswith("Worker ") and f"out/{SCRIPT}/whole/printed_" in line
+    printed = line.split("; ")[1].split()[0]
+    assert "xla_no_such_flag" in (place / printed).read_text()
+
+
+def test_a_folder_that_cannot_be_written_to(place):
+    (place / "out").write_text("a file where the folder should be")
+    assert f"out/{SCRIPT} cannot be written to" in refused(place)
+
+
+def test_a_missing_dependency(place):
+    (place / "missing" / "orbax").mkdir(parents=True)
+    error = "raise ModuleNotFoundError(\"No module named 'orbax'\", name='orbax')"
+    (place / "missing" / "orbax" / "__init__.py").write_text(error)
+    line = refused(place, PYTHONPATH=str(place / "missing"))
+    assert "No module named 'orbax'" in line and "requirements-beyond.txt" in line
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_ctrl_c_and_a_killed_supervisor_leave_no_process(place, number):
+    process = start(place)
+    until(lambda: len(processes_in(place)) == 3, "two workers were started")
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=PATIENCE)
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert own_lines(errors) == ["Interrupted. All workers are ended."]
+        assert processes_in(place) == []
+    until(lambda: not processes_in(place), "the workers end with their supervisor")
