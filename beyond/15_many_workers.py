@@ -361,8 +361,12 @@ def fall_into_traps(folder, report):
 # %% [markdown]
 """
 The script starts itself with the word `work`, once for each worker. `set_random_seed` makes all of
-them begin with the same weights. A thread waits for the end of the pipe that comes from the
-supervisor: it ends when the supervisor does, in whatever way, and then the worker ends too.
+them begin with the same weights. It stands after `initialize`, which has to come before anything is
+computed: a worker that has begun alone stays alone.
+
+A thread waits for the end of the pipe that comes from the supervisor. It ends when the supervisor
+does, in whatever way, and then the worker ends too. Without it, a supervisor that was killed would
+leave workers behind that train on, and that write to the same checkpoints as those of the next one.
 """
 
 
