@@ -362,7 +362,7 @@ def fall_into_traps(folder, report):
 """
 The script starts itself with the word `work`, once for each worker. `set_random_seed` makes all of
 them begin with the same weights. It stands after `initialize`, which has to come before anything is
-computed: a worker that has begun alone stays alone.
+computed: JAX refuses to join others when it has begun alone.
 
 A thread waits for the end of the pipe that comes from the supervisor. It ends when the supervisor
 does, in whatever way, and then the worker ends too. Without it, a supervisor that was killed would
@@ -416,8 +416,8 @@ see each process, the heartbeat is what ends the survivors; hence the limit shor
 `run` starts all workers, and does so again when one is lost, `RESTARTS` times at most: what fails
 each time, such as a full disk, is no accident. A worker that ends before all have joined has met no
 accident either, but a mistake, and is not started again. `start_workers` keeps graphics cards out:
-two workers on one card would not show more than two on one processor, and each would ask for all of
-its memory. Each worker leads a process group of its own, so that Ctrl-C in a terminal reaches only
+two workers on one card would not show more than two on one processor, and each would ask for most
+of its memory. Each worker leads a process group of its own, so that Ctrl-C in a terminal reaches only
 the supervisor. It ends the workers whenever it ends itself.
 """
 
@@ -736,9 +736,9 @@ assert running == []
 What changes is outside this script's lesson, and little of it is Python:
 
 - Each machine starts its own worker, by the same command. The address is that of the coordinator,
-  worker 0, with a fixed port that the others can reach. Under Slurm, Open MPI, on Kubernetes and on
-  Cloud TPUs `jax.distributed.initialize` finds out by itself where that is, how many workers there
-  are and which one it is; then it gets no arguments but the limits.
+  worker 0, with a fixed port that the others can reach. Under Slurm, Open MPI, on Cloud TPUs, and on
+  Kubernetes with `pip install jax[k8s]`, `jax.distributed.initialize` finds out by itself where
+  that is, how many workers there are and which one it is. Then it gets no arguments but the limits.
 - A network that no single device can hold needs `keras.distribution.ModelParallel`, with a
   `LayoutMap` that says which variables are divided among the devices and how. It is saved by the
   same callback and loaded by the same call, and may be loaded in another division. What does change
@@ -749,9 +749,9 @@ What changes is outside this script's lesson, and little of it is Python:
   files that are divided in the same way at every start.
 - Who goes on with fewer workers after a loss keeps the whole batch, so that it stays the same
   training, and gives each a larger share.
-- Something else restarts: `srun --kill-on-bad-exit` and `#SBATCH --requeue`, or a Kubernetes Job
-  that replaces all pods. The part "start, watch, and start again" is not needed there. All that
-  workers do is.
+- Something else restarts: `srun --kill-on-bad-exit` in a loop, with `#SBATCH --requeue` for the
+  loss of a machine, or a JobSet of Kubernetes, whose failure policy starts all pods again. The part
+  "start, watch, and start again" is not needed there. All that workers do is.
 """
 
 # %% [markdown]
