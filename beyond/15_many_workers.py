@@ -737,7 +737,7 @@ assert running == []
 What changes is outside this script's lesson, and little of it is Python:
 
 - Each machine starts its own worker, by the same command. The address is that of the coordinator,
-  worker 0, with a fixed port that the others can reach. Under Slurm and Open MPI, on Cloud TPUs and,
+  worker 0, with a fixed port that the others can reach. Under Slurm, Open MPI, on Cloud TPUs and,
   with `pip install jax[k8s]`, on Kubernetes, `jax.distributed.initialize` finds out by itself where
   that is, how many workers there are and which one it is. Then it gets no arguments but the limits.
 - A network that no single device can hold needs `keras.distribution.ModelParallel`, with a
