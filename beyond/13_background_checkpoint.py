@@ -20,7 +20,7 @@ delays it *in all*.
 - Writes: `out/13_background_checkpoint/`: `seconds_per_save.png`, `result.json`; while it runs, up
   to 2.5 GB of checkpoints, of which none remains
 - From:   beyond the documents; the method is that of *CheckFreq* (Mohan et al., FAST 2021)
-- Next:   `beyond/16_untrusted_checkpoint.py` opens files that somebody else has made
+- Next:   `beyond/14_switch_backend.py` takes a checkpoint to another backend
 """
 
 # %% [markdown]

@@ -19,7 +19,7 @@ and one is killed. Then the checkpoint of two is loaded by one worker, and by th
   worker reported and what it printed; `alone/` and `three/`, where they were loaded;
   `timeline.png`, `result.json`
 - From:   beyond the documents
-- Next:   `README.md` lists the other scripts of part two
+- Next:   `beyond/16_untrusted_checkpoint.py` opens files that somebody else has made
 """
 
 # %% [markdown]
