@@ -80,7 +80,8 @@ BACKENDS = [backend for backend in NAMES if importlib.util.find_spec(backend)]
 """
 ## Load the data: Pima
 
-The cell of script 01.
+The cell of script 01: eight measurements of a patient, and whether diabetes was found within five
+years. A small table makes a small network, whose training can be followed to the last digit.
 """
 
 # %%
@@ -217,8 +218,9 @@ one epoch more, which shows whether a training that goes on elsewhere goes on in
 rows come in the order of the file, because each backend shuffles by random numbers of its own.
 
 Of the optimizer there is more to save than of the network: for each weight, Adam remembers a
-running mean of its gradients and one of their squares, and it counts its steps. Where that is lost,
-the next steps go in the same direction but have another length.
+running mean of its gradients and one of their squares, and it counts its steps. A fresh one has
+forgotten in which direction it was going, and takes its first steps as long as those at the very
+beginning, in a network that is nearly trained.
 
 Two things more are saved of which we expect trouble: a network with a layer of our own that calls
 TensorFlow instead of Keras, and a `.keras` file that was compiled with `steps_per_execution`. A
@@ -375,7 +377,10 @@ if sys.argv[1:] in (["train"], ["load"]):
 ## Train: everywhere
 
 From here on, this is the process that starts the others: one for each backend that trains, then one
-for each that loads. The settings keep PyTorch from compiling, which takes longer than these
+for each that loads. All of them run the lines above, to the letter. That no line asks for the
+backend is the promise of Keras 3 that is put to the test here.
+
+The settings keep PyTorch from compiling, which takes longer than these
 trainings, keep the processes from competing for the cores, and leave a graphics card alone. What
 the processes print goes into files. Each leads a process group of its own, so that Ctrl-C reaches
 only this one, which then ends the others.
@@ -446,9 +451,10 @@ With one exception, and it is no small one. A `.keras` that was saved on PyTorch
 answers elsewhere, but does not train there (Keras 3.15.1). The file says that the optimizer is a
 `keras.src.backend.torch.optimizers.torch_adam.Adam`, a class that works with PyTorch's tensors, and
 that is what one gets. A machine without PyTorch cannot even load the file, unless with
-`compile=False`. There are two remedies, both tried above: compile what was loaded once more, which gives a fresh
-optimizer, or load the file of weights into a network that your own code has built and compiled,
-which keeps the old one. `load_weights` takes weights and optimizer out of a `.keras` as well.
+`compile=False`. There are two remedies, both tried above. Compile once more what was loaded, which
+gives a fresh optimizer. Or load the file of weights into a network that your own code has built and
+compiled, which keeps the old one; `load_weights` takes weights and optimizer out of a `.keras` as
+well, without a look at what else it says.
 """
 
 # %%
@@ -550,6 +556,10 @@ For every pair of backends and every way of saving: weights, optimizer and its c
 same number of right answers, the answers up to rounding. The training goes on wherever it is said
 to, with the loss that it would have had, which a fresh optimizer misses. And what is said not to
 travel does not: should a later Keras mend it, this fails, and the text above can be shortened.
+
+"Equal" means equal bits where numbers are only copied, and agreement to four digits where they are
+computed anew, by another library in another order. More than that no backend promises, and two
+processors with the same backend do not either.
 """
 
 # %%
