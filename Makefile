@@ -14,6 +14,7 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 LOCK := $(if $(filter tensorflow,$(KERAS_BACKEND)),requirements.txt,requirements-beyond.txt)
 ENVIRONMENT := .venv/installed-$(VERSION)-$(LOCK)
 BEYOND_ENVIRONMENT := .venv/installed-$(VERSION)-requirements-beyond.txt
+TORCH_ENVIRONMENT := .venv/installed-$(VERSION)-requirements-torch.txt
 
 SCRIPTS := $(basename $(sort $(wildcard [0-9][0-9]_*.py)))
 BEYOND := $(basename $(notdir $(sort $(wildcard beyond/[0-9][0-9]_*.py))))
@@ -31,16 +32,17 @@ STALE := $(sort \
 	$(if $(OF_BACKEND),$(shell grep -L '"backend": "$(KERAS_BACKEND)"' $(OF_BACKEND))) \
 	$(if $(PRESENT),$(shell grep -L '"python": "$(VERSION)\.' $(PRESENT))))
 
-.PHONY: help all test beyond test-beyond pitfalls torture bench sweep figures lock audit clean distclean check-settings check-data stale $(NUMBERS)
+.PHONY: help all test beyond torch test-beyond pitfalls torture bench sweep figures lock audit clean distclean check-settings check-data stale $(NUMBERS)
 
 help:
 	@echo "make all        make the environment, run scripts 01 to 10, show their results"
 	@echo "make 04         run one script (and what it reads from others)"
 	@echo "make test       make all, then prove the results"
 	@echo "make beyond     run the scripts in beyond/"
+	@echo "make torch      install PyTorch too, for script 14; on Linux its usual build is for CUDA, and large"
 	@echo "make test-beyond  make beyond, then prove it: kills, full disks, damage, pitfalls (12 minutes)"
 	@echo "make pitfalls   only the tests of docs/PITFALLS.md (2 to 3 minutes)"
-	@echo "make torture    1000 kills in mid-save of each kind, noted in docs/torture*.csv (1 to 2 hours)"
+	@echo "make torture    1000 kills in mid-save of each kind, and 20 of workers: docs/torture*.csv (1 to 2 hours)"
 	@echo "make bench      time 01, 02 and 04 against Keras 2, and saving against stock Keras"
 	@echo "make sweep      run the scripts for 20 seeds, derive tests/expected.json (1 to 2 hours)"
 	@echo "make figures    renew README's tables and figure from the results of make all"
@@ -80,14 +82,15 @@ out/%/result.json: %.py $(LOCK) | $(ENVIRONMENT) check-data
 out/%/result.json: beyond/%.py beyond/durable_checkpoint.py requirements-beyond.txt | $(BEYOND_ENVIRONMENT) check-data
 	.venv/bin/python $<
 
-PIMA := $(filter 01_% 02_% 03_% 06_% 07_% 11_% 16_% 17_%,$(SCRIPTS) $(BEYOND))
-MNIST := $(filter 04_% 05_% 12_% 15_%,$(SCRIPTS) $(BEYOND))
+PIMA := $(filter 01_% 02_% 03_% 06_% 07_% 11_% 14_% 16_% 17_%,$(SCRIPTS) $(BEYOND))
+MNIST := $(filter 04_% 05_% 12_% 14_% 15_%,$(SCRIPTS) $(BEYOND))
 AUTO_MPG := $(filter 08_% 09_% 10_%,$(SCRIPTS))
 $(PIMA:%=out/%/result.json): data/pima-indians-diabetes.csv
 $(MNIST:%=out/%/result.json): data/mnist.npz
 $(AUTO_MPG:%=out/%/result.json): data/auto-mpg.csv
 out/03_load_checkpoint/result.json: out/02_checkpoint_best_only/result.json
 out/17_how_typical/result.json: out/01_checkpoint_improvements/result.json
+out/14_switch_backend/result.json: $(wildcard $(TORCH_ENVIRONMENT))
 
 ifneq ($(STALE),)
 $(STALE): stale
@@ -117,6 +120,13 @@ check-settings:
 	fi
 	@touch $@
 
+torch: $(TORCH_ENVIRONMENT)
+
+# Without hashes, so that any build of this version will do: for a processor, for CUDA, for ROCm.
+$(TORCH_ENVIRONMENT): requirements-torch.txt | $(BEYOND_ENVIRONMENT)
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
 bench: $(BEYOND_ENVIRONMENT) check-data
 	.venv/bin/python beyond/benchmarks/against_keras_2.py
 	KERAS_BACKEND=tensorflow .venv/bin/python beyond/benchmarks/saving.py
@@ -137,15 +147,17 @@ sweep: $(BEYOND_ENVIRONMENT) check-data
 	.venv/bin/python tests/sweep.py typical
 	.venv/bin/python tests/reproduction.py
 
-figures: all beyond
+figures: torch
+	$(MAKE) all beyond
 	.venv/bin/python tests/results_table.py --write-readme
 	.venv/bin/python tests/reproduction.py
 
 lock: $(BEYOND_ENVIRONMENT)
 	UV="$$(.venv/bin/python -c 'import uv; print(uv.find_uv_bin())')" && \
-	LOCK="$$UV pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes --no-header $(LOCK_FLAGS)" && \
-	$$LOCK --extra scripts --extra test -o requirements.txt pyproject.toml && \
-	$$LOCK --extra scripts --extra test --extra beyond -c requirements.txt -o requirements-beyond.txt pyproject.toml
+	LOCK="$$UV pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --no-header $(LOCK_FLAGS)" && \
+	$$LOCK --generate-hashes --extra scripts --extra test -o requirements.txt pyproject.toml && \
+	$$LOCK --generate-hashes --extra scripts --extra test --extra beyond -c requirements.txt -o requirements-beyond.txt pyproject.toml && \
+	$$LOCK --extra torch -c requirements-beyond.txt -o requirements-torch.txt pyproject.toml
 
 # --strict: a package that could not be looked up fails the audit, it does not pass it.
 audit: $(BEYOND_ENVIRONMENT)

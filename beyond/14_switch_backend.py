@@ -245,8 +245,8 @@ def seeds_of(model):
 
 
 def numbers_of(model):
-    groups = {"weights": model.weights, "seeds": seeds_of(model)}
-    groups["optimizer"] = model.optimizer.variables
+    seeds, optimizer = seeds_of(model), model.optimizer.variables
+    groups = {"weights": model.weights, "seeds": seeds, "optimizer": optimizer}
     return {
         f"{group} {index}": keras.ops.convert_to_numpy(variable)
         for group, variables in groups.items()
@@ -265,8 +265,8 @@ def train(folder):
         there = {"answers": answers(model, network), "next_loss": train_on(model, network, 1)}
         np.savez(folder / f"{network}_answers.npz", **there)
 
-    ends = keras.layers.Dense(4), keras.layers.Dense(1)
-    own = keras.Sequential([keras.Input(shape=(8,)), ends[0], OnlyTensorFlow(), ends[1]])
+    layers = [keras.layers.Dense(4), OnlyTensorFlow(), keras.layers.Dense(1)]
+    own = keras.Sequential([keras.Input(shape=(8,)), *layers])
     own.compile(loss="mse", optimizer="adam")
     own.save(folder / "own_layer.keras")
     stepwise = build_model("Pima")
@@ -287,8 +287,9 @@ Nothing is caught while loading: an error there would end the script. What fails
 trains on is noted with its first line.
 
 What happens to the two special files, and what helps, is tried in the second half of
-`compare_all`, always with a file from TensorFlow, and the remedies for a `.keras` with one from
-PyTorch, which needs them.
+`compare_all`, with the files from TensorFlow. The remedies for a `.keras` are tried with one from
+PyTorch, which needs them, and the folder of Orbax in a network that differs from the one above in
+nothing but the names of its layers.
 """
 
 
@@ -315,8 +316,8 @@ def compare(folder, network, ending):
     predicted = answers(model, network)
     numbers = numbers_of(model)
     with np.load(folder / f"{network}_numbers.npz") as saved:
-        unequal = [name for name in saved if not np.array_equal(saved[name], numbers[name])]
         assert set(saved) == set(numbers)
+        unequal = [name for name in saved if not np.array_equal(saved[name], numbers[name])]
     with np.load(folder / f"{network}_answers.npz") as there:
         row = {
             "unequal": sorted({name.split()[0] for name in unequal}),

@@ -28,6 +28,8 @@ README = REPOSITORY / "README.md"
 README_FIGURES = {
     "04_mnist_every_epoch": "learning_curve.png",
     "11_survive_a_crash": "kills.png",
+    "14_switch_backend": "matrix.png",
+    "15_many_workers": "timeline.png",
     "17_how_typical": "distribution.png",
 }
 NAMES = {"tensorflow": "TensorFlow", "jax": "JAX"}

@@ -109,7 +109,7 @@ def test_standalone_and_without_switches(script):
         imported.discard("durable_checkpoint")
     if script in ALWAYS_JAX:
         imported.discard("jax")
-    if script == "15_many_workers":
+    if script in ("14_switch_backend", "15_many_workers"):
         imported -= {"orbax", "tensorflow"}
     assert imported <= PART_ONE_IMPORTS | set(sys.stdlib_module_names)
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}

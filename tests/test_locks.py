@@ -52,6 +52,17 @@ def test_every_pin_has_hashes_and_no_host_is_named(lock):
     assert "://" not in text
 
 
+def test_the_lock_for_pytorch_adds_to_the_larger_one_and_leaves_its_build_open():
+    """Its builds differ with the accelerator, so it can have no hashes and asks for no CUDA."""
+    text = (REPOSITORY / "requirements-torch.txt").read_text()
+    assert "://" not in text and "--hash" not in text
+    found, larger = pins("requirements-torch.txt"), pins(LOCKS[1])
+    assert "torch" in found and "torch" not in larger
+    assert all(larger.get(name, versions) == versions for name, versions in found.items())
+    assert all(requirement.name in found for requirement in declared("torch"))
+    assert not {name for name in found if re.match("nvidia|cuda|triton", name)}
+
+
 def test_installed_is_what_is_locked():
     locked = pins(LOCKS[0])
     for requirement in declared("scripts", "test"):

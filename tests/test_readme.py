@@ -67,6 +67,7 @@ def test_ci_runs_the_readmes_test_command_on_both_backends():
     lines = (REPOSITORY / ".ci" / "run").read_text().splitlines()
     assert [line for line in lines if "make" in line and not line.startswith("#")] == [
         "make test",
+        "make torch",
         "make test-beyond",
         "KERAS_BACKEND=jax make test",
         "KERAS_BACKEND=jax make test-beyond",

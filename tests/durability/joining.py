@@ -16,23 +16,10 @@ import time
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 from conftest import code_under_headings
+from starting import place_for
 
 SCRIPT = "15_many_workers"
 LAST_HEADING = "Train: start, watch, and start again"
-
-
-def place_for_the_script(folder, changes=()):
-    """A folder that holds what the script needs, with some of its lines changed."""
-    folder = pathlib.Path(folder)
-    (folder / "beyond").mkdir()
-    (folder / "data").mkdir()
-    (folder / "data" / "mnist.npz").symlink_to(REPOSITORY / "data" / "mnist.npz")
-    text = (REPOSITORY / "beyond" / f"{SCRIPT}.py").read_text()
-    for line, other in changes:
-        assert text.count(f"\n{line}\n") == 1, line
-        text = text.replace(f"\n{line}\n", f"\n{other}\n")
-    (folder / "beyond" / f"{SCRIPT}.py").write_text(text)
-    return folder
 
 
 def functions_of_the_script():
@@ -128,6 +115,6 @@ def results_of(script, folder):
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        os.chdir(place_for_the_script(folder))
+        os.chdir(place_for(SCRIPT, folder))
         print(json.dumps(kill_again_and_again(*map(int, sys.argv[1:])), indent=1))
         os.chdir("/")

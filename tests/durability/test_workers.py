@@ -2,20 +2,27 @@
 
 import csv
 import json
-import os
 import pathlib
 import signal
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 from conftest import REPOSITORY
-from joining import SCRIPT, place_for_the_script
+from joining import SCRIPT
+from starting import (
+    PATIENCE,
+    kill_processes_in,
+    own_lines,
+    place_for,
+    processes_in,
+    refused,
+    start,
+    until,
+)
 
 OUT = REPOSITORY / "out" / SCRIPT
-PATIENCE = 240  # seconds; generous, as other tests run at the same time
 
 
 # ------------------------------------------------------------------ what it left
@@ -105,7 +112,7 @@ def test_what_torture_has_noted_of_the_workers():
 
 
 def test_what_is_not_complete_or_not_what_was_saved_is_not_gone_on_from(tmp_path):
-    place_for_the_script(tmp_path)
+    place_for(SCRIPT, tmp_path)
     program = """
 import os, pathlib, sys, types
 sys.path.insert(0, sys.argv.pop())
@@ -140,58 +147,10 @@ script["load_last"](model, folder)
 # ------------------------------------------------------------------ bad ends
 
 
-def own_lines(text):
-    """Without what TensorFlow, absl and XLA print."""
-    foreign = ("WARNING:", "I0000", "W0000", "E0000", "To enable the following")
-    return [line for line in text.splitlines() if line and not line.startswith(foreign)]
-
-
-def processes_in(folder):
-    """The numbers of all processes whose current folder is this one."""
-    found = []
-    for process in pathlib.Path("/proc").glob("[0-9]*"):
-        try:
-            if os.readlink(process / "cwd") == str(folder):
-                found.append(int(process.name))
-        except OSError:  # it has ended, or is somebody else's
-            continue
-    return found
-
-
-def until(condition, what):
-    give_up = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < give_up, what
-        time.sleep(0.05)
-
-
-def start(folder, **environment):
-    return subprocess.Popen(
-        [sys.executable, f"beyond/{SCRIPT}.py"],
-        cwd=folder,
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def refused(folder, **environment):
-    """The only line with which the script ends, after which no process is left."""
-    process = start(folder, **environment)
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 1, errors
-    (line,) = own_lines(errors)
-    assert processes_in(folder) == []
-    assert not (folder / "out" / SCRIPT / "result.json").exists()
-    return line
-
-
 @pytest.fixture
 def place(tmp_path):
-    yield place_for_the_script(tmp_path)
-    for process in processes_in(tmp_path):
-        os.kill(process, signal.SIGKILL)
+    yield place_for(SCRIPT, tmp_path)
+    kill_processes_in(tmp_path)
 
 
 def test_a_port_in_use(tmp_path):
@@ -199,13 +158,13 @@ def test_a_port_in_use(tmp_path):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        place_for_the_script(tmp_path, [("PORT = 0", f"PORT = {port}")])
-        line = refused(tmp_path)
+        place_for(SCRIPT, tmp_path, [("PORT = 0", f"PORT = {port}")])
+        line = refused(SCRIPT, tmp_path)
     assert f"Port {port} of 127.0.0.1 is in use" in line and "PORT = 0" in line
 
 
 def test_a_worker_that_cannot_start(place):
-    line = refused(place, XLA_FLAGS="--xla_no_such_flag=1")
+    line = refused(SCRIPT, place, XLA_FLAGS="--xla_no_such_flag=1")
     assert line.startswith("Worker ") and f"out/{SCRIPT}/whole/printed_" in line
     printed = line.split("; ")[1].split()[0]
     assert "xla_no_such_flag" in (place / printed).read_text()
@@ -213,20 +172,20 @@ def test_a_worker_that_cannot_start(place):
 
 def test_a_folder_that_cannot_be_written_to(place):
     (place / "out").write_text("a file where the folder should be")
-    assert f"out/{SCRIPT} cannot be written to" in refused(place)
+    assert f"out/{SCRIPT} cannot be written to" in refused(SCRIPT, place)
 
 
 def test_a_missing_dependency(place):
     (place / "missing" / "orbax").mkdir(parents=True)
     error = "raise ModuleNotFoundError(\"No module named 'orbax'\", name='orbax')"
     (place / "missing" / "orbax" / "__init__.py").write_text(error)
-    line = refused(place, PYTHONPATH=str(place / "missing"))
+    line = refused(SCRIPT, place, PYTHONPATH=str(place / "missing"))
     assert "No module named 'orbax'" in line and "requirements-beyond.txt" in line
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_ctrl_c_and_a_killed_supervisor_leave_no_process(place, number):
-    process = start(place)
+    process = start(SCRIPT, place)
     until(lambda: len(processes_in(place)) == 3, "two workers were started")
     process.send_signal(number)
     _, errors = process.communicate(timeout=PATIENCE)

@@ -1,0 +1,203 @@
+"""Script 14: what was saved on each backend, read here without its functions; and its bad ends."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from conftest import BACKEND, REPOSITORY, refusal
+from starting import (
+    PATIENCE,
+    kill_processes_in,
+    own_lines,
+    place_for,
+    processes_in,
+    refused,
+    start,
+    until,
+)
+
+SCRIPT = "14_switch_backend"
+OUT = REPOSITORY / "out" / SCRIPT
+INSTALLED = [name for name in ("tensorflow", "jax", "torch") if importlib.util.find_spec(name)]
+
+
+@pytest.fixture(scope="module")
+def result():
+    return json.loads((OUT / "result.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def test_rows():
+    pima = np.loadtxt(REPOSITORY / "data" / "pima-indians-diabetes.csv", delimiter=",")
+    with np.load(REPOSITORY / "data" / "mnist.npz") as arrays:
+        pictures = arrays["x_test"][:1000].reshape(1000, 28, 28, 1)
+    return {"Pima": pima[514:, :8], "MNIST": np.divide(pictures, 255, dtype="float32")}
+
+
+# ------------------------------------------------------------------ what it left
+
+
+def test_every_installed_backend_trained_and_loaded(result):
+    """`make torch`, which CI runs, is what makes them three."""
+    assert result["backends"] == INSTALLED
+    assert sorted(result["trains_on"]) == sorted(
+        f"{o} to {b}" for o in INSTALLED for b in INSTALLED
+    )
+    for pair, ways in result["trains_on"].items():
+        origin, backend = pair.split(" to ")
+        lost = {".keras"} if origin == "torch" != backend else set()
+        assert {way for way, works in ways.items() if not works} == lost
+    assert 0 < result["reproduced"] < 1e-5
+
+
+@pytest.mark.parametrize("origin", INSTALLED)
+@pytest.mark.parametrize("network", ["Pima", "MNIST"])
+def test_the_file_answers_here_what_it_answered_there(origin, network, test_rows):
+    """And its numbers are those that were there, bit for bit, read by the tests themselves."""
+    model = keras.saving.load_model(OUT / origin / f"{network}.keras", compile=False)
+    answers = model.predict(test_rows[network], batch_size=1000, verbose=0)
+    with np.load(OUT / origin / f"{network}_answers.npz") as there:
+        assert np.abs(answers - there["answers"]).max() < 1e-5
+    weights = model.get_weights()
+    assert all(np.any(weight) for weight in weights)
+    with np.load(OUT / origin / f"{network}_numbers.npz") as saved:
+        names = [name for name in saved if name.startswith("weights ")]
+        assert len(names) == len(weights)
+        for index, weight in enumerate(weights):
+            assert np.array_equal(weight, saved[f"weights {index}"])
+
+
+@pytest.mark.parametrize("origin", INSTALLED)
+def test_the_optimizer_of_a_file_of_weights_is_the_one_that_was_saved(origin):
+    model = keras.saving.load_model(OUT / "tensorflow" / "Pima.keras")
+    before = [keras.ops.convert_to_numpy(v) for v in model.optimizer.variables]
+    model.load_weights(OUT / origin / "Pima.weights.h5")
+    after = [keras.ops.convert_to_numpy(v) for v in model.optimizer.variables]
+    assert int(model.optimizer.iterations) == 260
+    with np.load(OUT / origin / "Pima_numbers.npz") as saved:
+        names = [name for name in saved if name.startswith("optimizer ")]
+        assert len(names) == len(after)
+        for index, (old, new) in enumerate(zip(before, after, strict=True)):
+            assert np.array_equal(new, saved[f"optimizer {index}"])
+            assert origin == "tensorflow" or new.size == 1 or not np.array_equal(old, new)
+
+
+def test_networks_of_two_backends_are_not_the_same_one():
+    """Otherwise all of it would hold for files that were never exchanged."""
+    with (
+        np.load(OUT / "tensorflow" / "Pima_numbers.npz") as first,
+        np.load(OUT / "jax" / "Pima_numbers.npz") as second,
+    ):
+        assert not np.array_equal(first["weights 0"], second["weights 0"])
+
+
+def test_the_traps_are_those_of_the_text(result):
+    for backend, traps in result["traps"].items():
+        own, setting = traps["own layer trains"], traps["steps_per_execution"]
+        assert traps["own layer answers"] == traps["... set to 1"] == "works"
+        assert traps["compiled once more"] == "works"
+        if backend == "tensorflow":
+            assert own == "works"
+        else:
+            assert own.startswith("RuntimeError: ")
+        refused_here = "must be 1 with the PyTorch backend" in setting
+        assert refused_here if backend == "torch" else setting == "works"
+        assert traps["other names"] == "works" and traps["loaded all the same"] == []
+
+
+@pytest.mark.skipif("torch" not in INSTALLED, reason="PyTorch is not installed: make torch")
+def test_without_pytorch_its_keras_file_loads_uncompiled_only():
+    program = """
+import sys
+sys.modules["torch"] = None
+import keras
+keras.saving.load_model(sys.argv[1], compile=False)
+try:
+    keras.saving.load_model(sys.argv[1])
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    path = str(OUT / "torch" / "Pima.keras")
+    run = subprocess.run(
+        [sys.executable, "-c", program, path], check=True, capture_output=True, text=True
+    )
+    assert "torch" in run.stdout
+
+
+# ------------------------------------------------------------------ without PyTorch, and bad ends
+
+
+@pytest.fixture
+def place(tmp_path):
+    yield place_for(SCRIPT, tmp_path)
+    kill_processes_in(tmp_path)
+
+
+def test_without_pytorch_it_says_so_and_shows_the_other_two(place):
+    (place / "hidden").mkdir()
+    (place / "hidden" / "sitecustomize.py").write_text("import sys\nsys.modules['torch'] = None\n")
+    process = start(SCRIPT, place, PYTHONPATH=str(place / "hidden"))
+    printed, errors = process.communicate(timeout=2 * PATIENCE)
+    assert process.returncode == 0, errors
+    assert "PyTorch is not installed; `make torch` does it." in printed
+    found = json.loads((place / "out" / SCRIPT / "result.json").read_text())
+    assert found["backends"] == ["tensorflow", "jax"]
+    assert (place / "out" / SCRIPT / "matrix.png").stat().st_size > 20_000
+    assert not (place / "out" / SCRIPT / "torch").exists()
+    assert {path.name for path in place.iterdir()} == {"beyond", "data", "hidden", "out"}
+
+
+@pytest.mark.parametrize("missing", ["pima-indians-diabetes.csv", "mnist.npz"])
+def test_missing_data(tmp_path, missing):
+    place_for(SCRIPT, tmp_path)
+    (tmp_path / "data").unlink()
+    (tmp_path / "data").mkdir()
+    for path in (REPOSITORY / "data").iterdir():
+        if path.name != missing:
+            (tmp_path / "data" / path.name).symlink_to(path)
+    line = refusal(tmp_path, SCRIPT)
+    assert line.startswith(f"data/{missing}") and "git checkout -- " in line
+
+
+def test_a_missing_dependency(place):
+    (place / "hidden").mkdir()
+    (place / "hidden" / "sitecustomize.py").write_text("import sys\nsys.modules['orbax'] = None\n")
+    line = refused(SCRIPT, place, PYTHONPATH=str(place / "hidden"))
+    assert "orbax" in line and "requirements-beyond.txt" in line
+
+
+def test_a_backend_that_cannot_be_imported(place):
+    """The file to which the line leads says why."""
+    other = {"tensorflow": "jax", "jax": "torch"}[BACKEND]
+    (place / "hidden").mkdir()
+    (place / "hidden" / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        f"if os.environ['KERAS_BACKEND'] == '{other}':\n"
+        "    raise SystemExit('this backend is broken')\n"
+    )
+    line = refused(SCRIPT, place, PYTHONPATH=str(place / "hidden"), KERAS_BACKEND=BACKEND)
+    assert line.startswith(f"{other} failed") and "printed_train.txt" in line
+    printed = place / line.split("; ")[1].split()[0]
+    assert "this backend is broken" in printed.read_text()
+
+
+def test_a_folder_that_cannot_be_written_to(place):
+    (place / "out").write_text("a file where the folder should be")
+    assert f"out/{SCRIPT} cannot be written to" in refused(SCRIPT, place)
+
+
+def test_ctrl_c_leaves_no_process(place):
+    process = start(SCRIPT, place)
+    until(lambda: len(processes_in(place)) == 1 + len(INSTALLED), "all backends were started")
+    os.kill(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert own_lines(errors) == ["Interrupted. All processes are ended."]
+    assert processes_in(place) == []
+    assert not (place / "out" / SCRIPT / "result.json").exists()
