@@ -154,8 +154,9 @@ finds the variables into which its own are loaded.
 was built before, and not `dense_7`. Only Orbax asks for these names. The other two go by the place
 of a layer within the network.
 
-`answers` predicts in one batch, and `right_answers` counts. A count, unlike a score with four
-digits, cannot hide a row that has changed sides.
+`answers` predicts in one batch, and `right_answers` counts. A count says that no row has changed
+sides, or that as many have come as have gone. Which of the two it is cannot matter here, where the
+answers themselves are compared as well.
 """
 
 # %%
