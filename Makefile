@@ -163,6 +163,8 @@ lock: $(BEYOND_ENVIRONMENT)
 audit: $(BEYOND_ENVIRONMENT)
 	.venv/bin/python -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off \
 		-r requirements.txt -r requirements-beyond.txt
+	.venv/bin/python -m pip_audit --strict --disable-pip --no-deps --progress-spinner off \
+		-r requirements-torch.txt
 
 clean:
 	rm -rf out

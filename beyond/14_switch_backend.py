@@ -450,7 +450,8 @@ loss of the next epoch agrees to four digits and more. With a fresh optimizer it
 so it is the optimizer's memory that has travelled.
 
 With one exception, and it is no small one. A `.keras` that was saved on PyTorch is loaded and
-answers elsewhere, but does not train there (Keras 3.15.1). The file says that the optimizer is a
+answers elsewhere, but does not train there (Keras 3.15.1): `TypeError: expected Tensor as element 0
+in argument 0, but got ResourceVariable`, or on JAX `but got ArrayImpl`. The file says that the optimizer is a
 `keras.src.backend.torch.optimizers.torch_adam.Adam`, a class that works with PyTorch's tensors, and
 that is what one gets. A machine without PyTorch cannot even load the file, unless with
 `compile=False`. There are two remedies, both tried above. Compile once more what was loaded, which
