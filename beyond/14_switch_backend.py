@@ -445,16 +445,16 @@ for backend in BACKENDS:
 
 Every weight and every number of the optimizer arrives, bit for bit, in all three ways and between
 any two backends. The answers differ by rounding, since each backend sums in an order of its own,
-and no row gets another class by it. The network of script 01 goes on as it would have at home: the
+and as many are right as before. The network of script 01 goes on as it would have at home: the
 loss of the next epoch agrees to four digits and more. With a fresh optimizer it would be another,
 so it is the optimizer's memory that has travelled.
 
 With one exception, and it is no small one. A `.keras` that was saved on PyTorch is loaded and
 answers elsewhere, but does not train there (Keras 3.15.1): `TypeError: expected Tensor as element 0
-in argument 0, but got ResourceVariable`, or on JAX `but got ArrayImpl`. The file says that the optimizer is a
-`keras.src.backend.torch.optimizers.torch_adam.Adam`, a class that works with PyTorch's tensors, and
-that is what one gets. A machine without PyTorch cannot even load the file, unless with
-`compile=False`. There are two remedies, both tried above. Compile once more what was loaded, which
+in argument 0, but got ResourceVariable`, or on JAX `jaxlib._jax.ArrayImpl`. The file says that the
+optimizer is a `keras.src.backend.torch.optimizers.torch_adam.Adam`, a class that works with
+PyTorch's tensors, and that is what one gets. A machine without PyTorch cannot even load it, unless
+with `compile=False`. There are two remedies, both tried above. Compile once more what was loaded, which
 gives a fresh optimizer. Or load the file of weights into a network that your own code has built and
 compiled, which keeps the old one; `load_weights` takes weights and optimizer out of a `.keras` as
 well, without a look at what else it says.
