@@ -454,10 +454,12 @@ answers elsewhere, but does not train there (Keras 3.15.1): `TypeError: expected
 in argument 0, but got ResourceVariable`, or on JAX `jaxlib._jax.ArrayImpl`. The file says that the
 optimizer is a `keras.src.backend.torch.optimizers.torch_adam.Adam`, a class that works with
 PyTorch's tensors, and that is what one gets. A machine without PyTorch cannot even load it, unless
-with `compile=False`. There are two remedies, both tried above. Compile once more what was loaded, which
-gives a fresh optimizer. Or load the file of weights into a network that your own code has built and
-compiled, which keeps the old one; `load_weights` takes weights and optimizer out of a `.keras` as
-well, without a look at what else it says.
+with `compile=False`.
+
+There are two remedies, both tried above. Compile once more what was loaded, which gives a fresh
+optimizer. Or load the file of weights into a network that your own code has built and compiled,
+which keeps the old one; `load_weights` takes weights and optimizer out of a `.keras` as well,
+without a look at what else it says.
 """
 
 # %%
