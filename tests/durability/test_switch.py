@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from starting import (
     start,
     until,
 )
+from test_makefile import make
 
 SCRIPT = "14_switch_backend"
 OUT = REPOSITORY / "out" / SCRIPT
@@ -127,6 +129,15 @@ except Exception as error:
         [sys.executable, "-c", program, path], check=True, capture_output=True, text=True
     )
     assert "torch" in run.stdout
+
+
+@pytest.mark.skipif("torch" not in INSTALLED, reason="PyTorch is not installed: make torch")
+def test_installing_pytorch_runs_it_again():
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    marker = f".venv/installed-{version}-requirements-torch.txt"
+    run = make("--dry-run", "-W", marker, "beyond")
+    ran = re.findall(r"^\.venv/bin/python beyond/(\d\d_\w+)\.py$", run.stdout, flags=re.MULTILINE)
+    assert run.returncode == 0 and ran == [SCRIPT]
 
 
 # ------------------------------------------------------------------ without PyTorch, and bad ends

@@ -111,13 +111,27 @@ def test_what_torture_has_noted_of_the_workers():
 # ------------------------------------------------------------------ parts of it
 
 
-def test_what_is_not_complete_or_not_what_was_saved_is_not_gone_on_from(tmp_path):
-    place_for(SCRIPT, tmp_path)
-    program = """
+def run_beside(folder, program):
+    """The program, begun in the folder, where `script` holds the functions of script 15."""
+    place_for(SCRIPT, folder)
+    beginning = """
 import os, pathlib, sys, types
 sys.path.insert(0, sys.argv.pop())
 from joining import functions_of_the_script
 script = functions_of_the_script()
+"""
+    return subprocess.run(
+        [sys.executable, "-c", beginning + program, str(pathlib.Path(__file__).parent)],
+        check=False,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+
+def test_what_is_not_complete_or_not_what_was_saved_is_not_gone_on_from(tmp_path):
+    program = """
 folder = pathlib.Path("there")
 assert script["complete_epochs"](folder) == []
 for name in ("2", "10", "11.orbax-checkpoint-tmp", "notes"):
@@ -131,17 +145,35 @@ assert script["load_last"](model, folder) == 10
 (folder / "fingerprints.txt").write_text(f"2 {bits}\\n10 other\\n")
 script["load_last"](model, folder)
 """
-    beside = str(pathlib.Path(__file__).parent)
-    run = subprocess.run(
-        [sys.executable, "-c", program, beside],
-        check=False,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    run = run_beside(tmp_path, program)
     assert run.returncode == 1
     assert own_lines(run.stderr) == ["there: what was loaded is not what was saved after epoch 10"]
+
+
+def test_the_workers_share_each_batch_out_and_a_later_epoch_is_the_same_alone(tmp_path):
+    """Every row once in each epoch, in another order; of a batch, each worker its equal part."""
+    program = """
+import numpy as np
+rows, epochs, batches = script["ROWS"], script["EPOCHS"], script["batches_per_epoch"]
+script["x"] = script["y"] = np.arange(rows, dtype="float32")
+
+def share(*arguments):
+    return [batch for batch, _ in script["share_of_rows"](*arguments).as_numpy_iterator()]
+
+alone = share(0, 0, 1)
+assert len(alone) == epochs * batches
+orders = np.concatenate(alone).reshape(epochs, rows)
+assert np.array_equal(np.sort(orders), np.tile(np.arange(rows), (epochs, 1)))
+assert len({order.tobytes() for order in orders}) == epochs
+for workers in (2, 3, 4):
+    shares = [share(4, index, workers) for index in range(workers)]
+    assert [len(each) for each in shares] == [(epochs - 4) * batches] * workers
+    for parts, batch in zip(zip(*shares), alone[4 * batches :], strict=True):
+        assert {len(part) for part in parts} == {len(batch) // workers}
+        assert np.array_equal(np.sort(np.concatenate(parts)), np.sort(batch))
+"""
+    run = run_beside(tmp_path, program)
+    assert run.returncode == 0, run.stderr
 
 
 # ------------------------------------------------------------------ bad ends
@@ -194,3 +226,5 @@ def test_ctrl_c_and_a_killed_supervisor_leave_no_process(place, number):
         assert own_lines(errors) == ["Interrupted. All workers are ended."]
         assert processes_in(place) == []
     until(lambda: not processes_in(place), "the workers end with their supervisor")
+    assert {path.name for path in place.iterdir()} == {"beyond", "data", "out"}
+    assert [path.name for path in (place / "out").iterdir()] == [SCRIPT]
