@@ -400,8 +400,7 @@ def end_processes():
 
 
 def interrupted(*_):
-    end_processes()
-    print("Interrupted. All processes are ended.", file=sys.stderr)
+    print("Interrupted. Ending all processes.", file=sys.stderr)
     sys.exit(130)
 
 

@@ -435,8 +435,7 @@ def end_workers():
 
 
 def interrupted(*_):
-    end_workers()
-    print("Interrupted. All workers are ended.", file=sys.stderr)
+    print("Interrupted. Ending all workers.", file=sys.stderr)
     sys.exit(130)
 
 

@@ -212,6 +212,6 @@ def test_ctrl_c_leaves_no_process(place):
     os.kill(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
-    assert own_lines(errors) == ["Interrupted. All processes are ended."]
+    assert own_lines(errors) == ["Interrupted. Ending all processes."]
     assert processes_in(place) == []
     assert not (place / "out" / SCRIPT / "result.json").exists()

@@ -223,7 +223,7 @@ def test_ctrl_c_and_a_killed_supervisor_leave_no_process(place, number):
     _, errors = process.communicate(timeout=PATIENCE)
     if number == signal.SIGINT:
         assert process.returncode == 130
-        assert own_lines(errors) == ["Interrupted. All workers are ended."]
+        assert own_lines(errors) == ["Interrupted. Ending all workers."]
         assert processes_in(place) == []
     until(lambda: not processes_in(place), "the workers end with their supervisor")
     assert {path.name for path in place.iterdir()} == {"beyond", "data", "out"}
