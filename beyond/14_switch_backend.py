@@ -8,13 +8,13 @@ written in PyTorch, the phone wants TensorFlow. A checkpoint holds names, number
 file, a description of the network in Keras's own words. So it should not matter where it was made.
 
 What does it take? Keras computes the same network on each of them, up to rounding, because its
-layers are written against a common set of operations, `keras.ops`. And what it writes is NumPy's
-numbers, and not the tensors of a backend. Whether that holds in every corner is another question.
+layers are written against a common set of operations, `keras.ops`. And what it writes into a file
+is arrays, and not the tensors of a backend. Whether that holds in every corner is another question.
 
 Here two networks are trained on each backend, and what was saved is loaded on each: whether they
-answer the same, whether the optimizer came along, and whether the training can go on. All of it
-nearly always does. Then what does not: it gives no error when it is loaded, but answers, and fails
-or goes astray as soon as one trains on.
+answer the same, whether the optimizer came along, and whether the training can go on. Nearly always
+all of that holds. Then what does not travel. None of it gives an error when it is loaded: it fails
+as soon as one trains on, or it is slow, or goes astray without a word.
 
 - Run:    `python beyond/14_switch_backend.py`
 - Reads:  `data/pima-indians-diabetes.csv`, `data/mnist.npz`
@@ -51,6 +51,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
+import threading
 import time
 import zipfile
 import zlib
@@ -75,6 +77,7 @@ OUT = pathlib.Path("out/14_switch_backend")
 started = time.perf_counter()
 keras.utils.set_random_seed(SEED)
 BACKENDS = [backend for backend in NAMES if importlib.util.find_spec(backend)]
+PATIENT = "torch" if "torch" in BACKENDS else "jax"
 
 # %% [markdown]
 """
@@ -284,13 +287,13 @@ network from what the file says, the other two into a network that the code abov
 is compared, and then the training goes on for one epoch. One training goes on with a fresh
 optimizer, which tells what it would have cost to leave the old one behind.
 
-Nothing is caught while loading: an error there would end the script. What fails only when one
-trains on is noted with its first line.
+An error while loading would end the script. What fails only when one trains on is noted with its
+first line.
 
 What happens to the two special files, and what helps, is tried in the second half of
 `compare_all`, with the files from TensorFlow. The remedies for a `.keras` are tried with one from
-PyTorch, which needs them, and the folder of Orbax in a network that differs from the one above in
-nothing but the names of its layers.
+PyTorch, which needs them, or from JAX if PyTorch is not there. The folder of Orbax is loaded into a
+network that differs from the one above in nothing but the names of its layers.
 """
 
 
@@ -323,6 +326,7 @@ def compare(folder, network, ending):
         row = {
             "unequal": sorted({name.split()[0] for name in unequal}),
             "iterations": int(model.optimizer.iterations),
+            "compiled": bool(model.jit_compile),
             "difference": float(np.abs(predicted - there["answers"]).max()),
             "right": right_answers(predicted, network),
             "right_there": right_answers(there["answers"], network),
@@ -345,32 +349,41 @@ def compare_all(folder):
     own = keras.saving.load_model(home / "own_layer.keras")
     stepwise = keras.saving.load_model(home / "stepwise.keras")
     traps = {
-        "fresh optimizer": train_on(fresh, "Pima", epochs=1),
+        "next loss with a fresh optimizer": train_on(fresh, "Pima", epochs=1),
         "own layer answers": outcome(lambda: answers(own, "Pima")),
         "own layer trains": outcome(lambda: train_on(own, "Pima", epochs=1)),
-        "steps_per_execution": outcome(lambda: train_on(stepwise, "Pima", epochs=1)),
+        "steps_per_execution=2 trains": outcome(lambda: train_on(stepwise, "Pima", epochs=1)),
     }
     stepwise.steps_per_execution = 1
-    traps["... set to 1"] = outcome(lambda: train_on(stepwise, "Pima", epochs=1))
-    path = folder.parent / BACKENDS[-1] / "Pima.keras"
+    traps["set to 1, it trains"] = outcome(lambda: train_on(stepwise, "Pima", epochs=1))
+    path = folder.parent / PATIENT / "Pima.keras"
     again = keras.saving.load_model(path)
     again.compile(loss="binary_crossentropy", optimizer="adam")
-    traps["compiled once more"] = outcome(lambda: train_on(again, "Pima", epochs=1))
+    traps["compiled once more, it trains"] = outcome(lambda: train_on(again, "Pima", epochs=1))
     taken_out = build_model("Pima")
     taken_out.load_weights(path)
-    traps["weights taken out"] = train_on(taken_out, "Pima", epochs=1)
+    traps["next loss with what was taken out"] = train_on(taken_out, "Pima", epochs=1)
+    keras.backend.clear_session()
     named = [keras.layers.Dense(units, name=f"layer_{units}") for units in (12, 8, 1)]
     renamed = keras.Sequential([keras.Input(shape=(8,)), *named])
     renamed.compile(loss="binary_crossentropy", optimizer="adam")
+    renamed.optimizer.build(renamed.trainable_variables)
     before = numbers_of(renamed)
-    traps["other names"] = outcome(lambda: renamed.load_weights((home / "Pima.orbax").resolve()))
+    renamed.load_weights((home / "Pima.orbax").resolve())
     after = numbers_of(renamed)
-    changed = [name for name in before if not np.array_equal(before[name], after[name])]
-    traps["loaded all the same"] = changed
+    arrived = [name for name in before if not np.array_equal(before[name], after[name])]
+    traps["arrived under other names"] = arrived
+    traps["count of batches there"] = int(renamed.optimizer.iterations)
     (folder / "loaded.json").write_text(json.dumps({"rows": found, "traps": traps}))
 
 
+def end_with_parent():
+    sys.stdin.read()
+    os._exit(1)
+
+
 if sys.argv[1:] in (["train"], ["load"]):
+    threading.Thread(target=end_with_parent, daemon=True).start()
     {"train": train, "load": compare_all}[sys.argv[1]](OUT / keras.backend.backend())
     sys.exit()
 
@@ -382,10 +395,13 @@ From here on, this is the process that starts the others: one for each backend t
 for each that loads. All of them run the lines above, to the letter. That no line asks for the
 backend is the promise of Keras 3 that is put to the test here.
 
-The settings keep PyTorch from compiling, which takes longer than these
-trainings, keep the processes from competing for the cores, and leave a graphics card alone. What
-the processes print goes into files. Each leads a process group of its own, so that Ctrl-C reaches
-only this one, which then ends the others.
+The settings keep PyTorch to one thread, for three processes share the cores here, and keep it from
+compiling, which it would do with a `.keras` from JAX only, see below, and take longer for than for
+all these trainings. They leave a graphics card alone. What the processes print goes into files.
+
+Each leads a process group of its own, so that Ctrl-C reaches only this process, which then ends the
+others. Should it be killed itself, a pipe to each of them closes, and the thread that waits for
+that ends it.
 """
 
 # %%
@@ -426,8 +442,9 @@ for word in ("train", "load"):
         command = [sys.executable, "beyond/14_switch_backend.py", word]
         environment = os.environ | settings | {"KERAS_BACKEND": backend}
         with open(OUT / backend / f"printed_{word}.txt", "w") as printed:
-            options = {"stdout": printed, "stderr": printed, "start_new_session": True}
-            running[backend] = subprocess.Popen(command, env=environment, **options)
+            pipes = {"stdin": subprocess.PIPE, "stdout": printed, "stderr": printed}
+            pipes |= {"env": environment, "start_new_session": True}
+            running[backend] = subprocess.Popen(command, **pipes)
     failed = [backend for backend, process in running.items() if process.wait() != 0]
     if failed:
         sys.exit(f"{failed[0]} failed; {OUT / failed[0]}/printed_{word}.txt says why.")
@@ -462,7 +479,7 @@ without a look at what else it says.
 """
 
 # %%
-header = ("trained on", "loaded on", "answers differ by", *(f"{e} trains on" for e in ENDINGS))
+header = ("trained on", "loaded on", "answers differ by", *(f"{e} goes on" for e in ENDINGS))
 print("\n" + "".join(f"{word:24}" for word in header))
 differences, trains_on = {}, {}
 for origin in BACKENDS:
@@ -476,16 +493,27 @@ for origin in BACKENDS:
         words = ["yes" if goes_on else "NO" for goes_on in trains_on[origin, backend].values()]
         words = [NAMES[origin], NAMES[backend], f"{differences[origin, backend]:.1e}", *words]
         print("".join(f"{word:24}" for word in words))
+for backend in BACKENDS:
+    outcomes = {row["goes_on"] for row in found[backend].values()}
+    print(
+        *(f"NO, on {NAMES[backend]}: {error}" for error in outcomes - {"works"}), sep="\n", end=""
+    )
 
 # %% [markdown]
 """
 ## What does not travel
 
 A *layer of one backend* is in the file by its name, and under that name it is found everywhere. It
-answers on every backend, too. But to train, JAX calls it with placeholders instead of numbers, of
-which `tensorflow.math.tanh` can make nothing, and PyTorch follows its own operations only. One
-learns of it when the model is loaded, works, and is to be trained further. Layers that are written
-with `keras.ops` have no such trouble.
+even answers on every backend. But to train, or to evaluate, JAX calls it with placeholders instead
+of numbers, of which `tensorflow.math.tanh` can make nothing, and PyTorch follows its own operations
+only. One learns of it when the model is loaded, works, and is to be trained further, and on JAX by
+a message that leads astray: `Unable to automatically build the model`. Layers that are written with
+`keras.ops` have no such trouble.
+
+*Whether the step is compiled.* `compile` decides that for the backend on which it runs, and the
+`.keras` holds the decision. One from TensorFlow without a graphics card, or from PyTorch, says no,
+and JAX, which is made for compiling, then trains without, at a fraction of its speed and without a
+word. One from JAX says yes, and PyTorch compiles. The remedies are the two from above.
 
 A *setting of `compile`* that a backend does not have is in the `.keras` all the same. PyTorch
 refuses to train with `steps_per_execution`; it can be set to 1 in the model that was loaded.
@@ -493,33 +521,37 @@ refuses to train with `steps_per_execution`; it can be set to 1 in the model tha
 The *random numbers*. Where dropout stood in them is in neither of the two files, so the network
 goes on with others, at home as elsewhere, and its next loss is another one. The folder of Orbax has
 it. At home, on TensorFlow and on JAX, the training then goes on exactly. Elsewhere it does not, for
-from the same state each backend draws other numbers, and on PyTorch, dropout draws without asking
-Keras. That training is not worse, only not the same. Script 12 shows what else "exactly" needs.
+from the same state each backend draws other numbers, and on PyTorch a `Dropout` without a seed of
+its own draws without asking Keras. That training is not worse, only not the same. Script 12 shows
+what else "exactly" needs.
 
-The *folder of Orbax* travels as well as the files, and further, but goes by the names of the
-layers. In a network whose layers are called otherwise nothing arrives, and nobody says so. That is
-no matter of the backend; but where it is changed, the code that builds the network is often another
-one as well.
+The *folder of Orbax* travels as well as the files, and further, but goes by names. In a network
+whose layers are called otherwise, no weight arrives, and nobody says so. The optimizer's count of
+batches does arrive, if the optimizer is called `adam` in both, so not even that is a sign. All this
+is no matter of the backend; but where it is changed, the code that builds the network is often
+another one as well. From a graphics card, whose arrays the folder notes as such, it was not tried.
 """
 
 # %%
 for backend in BACKENDS:
     print(f"\n{NAMES[backend]}")
     for what, value in traps[backend].items():
-        print(f"  {what:22}{str(value)[:76]}")
+        print(f"  {what:36}{textwrap.shorten(str(value), 90)}")
+    at_home = found[backend][PATIENT, "Pima", ".keras"]["next_loss_there"]
+    print(f"  {'(at home the next loss was':36}{at_home})")
 
 # %% [markdown]
 """
 ## Which one to take along
 
 - To have it answer only: a `.keras`, from any backend. With `compile=False` the optimizer stays
-  behind, and with it all that could go wrong.
+  behind, and the decision whether to compile, and with them most of what could go wrong.
 - To train on: `.weights.h5`, and the code that builds and compiles the network. It is the smallest
-  common ground, and nothing in it names a backend.
+  common ground: nothing in it names a backend or decides for one.
 - To go on exactly: stay on the backend, and see script 12. What comes out of another one is as good
   a training but never the same to the last bit.
-- Before the long training, and not after it: load its first checkpoint where it is to be used, let
-  it answer there, and train for one step. All of the traps above show themselves at that.
+- Before the long training, and not after it: load its first checkpoint where it is to be used,
+  compare its answers with those at home, and train for some steps, with an eye on the clock.
 """
 
 # %% [markdown]
@@ -528,8 +560,8 @@ for backend in BACKENDS:
 
 Rows say where the checkpoint was made, columns where it was loaded; on the diagonal that is the
 same backend in a fresh process. The number is the largest difference in any answer of either
-network, whatever the way of saving. Answers are probabilities, and `float32`, in which they are
-computed, distinguishes those near 1 from 6e-08 apart.
+network, whatever the way of saving, in millionths. Answers are probabilities, and `float32`, in
+which they are computed, cannot tell two near 1 apart that differ by less than 0.06 millionths.
 """
 
 # %%
@@ -539,8 +571,8 @@ figure, axes = plt.subplots(figsize=(8, 5.2), layout="constrained")
 image = axes.imshow(largest * 1e6, cmap="Blues", vmin=0, vmax=2, aspect="auto")
 for (origin, backend), difference in differences.items():
     marks = ["yes" if goes_on else "NO" for goes_on in trains_on[origin, backend].values()]
-    lines = [f"answers differ by {difference:.0e}" if difference else "answers are the same"]
-    lines += ["trains on from"]
+    lines = [f"answers differ by {difference * 1e6:.1f}" if difference else "answers are the same"]
+    lines += ["goes on training from"]
     lines += [f"{ending}: {mark}" for ending, mark in zip(ENDINGS, marks, strict=True)]
     place = BACKENDS.index(backend), BACKENDS.index(origin)
     edge = {"boxstyle": "round", "fc": "none", "ec": "#D55E00", "lw": 2} if "NO" in marks else None
@@ -566,31 +598,40 @@ computed anew, by another library in another order. More than that no backend pr
 processors with the same backend do not either.
 """
 
+
 # %%
+def batches_of(network):
+    return math.ceil(len(DATA_OF[network][0]) / BATCH_SIZE)
+
+
 for backend in BACKENDS:
     assert len(found[backend]) == len(BACKENDS) * len(EPOCHS) * len(ENDINGS)
     for (origin, network, ending), row in found[backend].items():
         without_seeds = network == "MNIST" and ending != ".orbax"
         assert row["unequal"] == (["seeds"] if without_seeds else [])
-        batches = math.ceil(len(DATA_OF[network][0]) / BATCH_SIZE)
-        assert row["iterations"] == EPOCHS[network] * batches
+        assert row["iterations"] == EPOCHS[network] * batches_of(network)
         assert row["right"] == row["right_there"] and row["difference"] < 1e-5
         goes_on = origin == backend or origin != "torch" or ending != ".keras"
         assert (row["goes_on"] == "works") == goes_on
+        home_of_decision = origin if ending == ".keras" else backend
+        assert row["compiled"] == (home_of_decision == "jax")
+        if not goes_on:
+            assert "expected Tensor as element 0 in argument 0, but got" in row["goes_on"]
         if goes_on:
             exactly = origin == backend != "torch" and ending == ".orbax"
             same = math.isclose(row["next_loss"], row["next_loss_there"], rel_tol=1e-4)
             assert same == (network == "Pima" or exactly)
     here = traps[backend]
     at_home = found[backend]["tensorflow", "Pima", ".weights.h5"]["next_loss_there"]
-    assert not math.isclose(here["fresh optimizer"], at_home, rel_tol=1e-3)
+    assert not math.isclose(here["next loss with a fresh optimizer"], at_home, rel_tol=1e-3)
     assert here["own layer answers"] == "works"
     assert (here["own layer trains"] == "works") == (backend == "tensorflow")
-    assert (here["steps_per_execution"] == "works") == (backend != "torch")
-    assert here["... set to 1"] == here["compiled once more"] == "works"
-    there = found[backend][BACKENDS[-1], "Pima", ".weights.h5"]["next_loss_there"]
-    assert math.isclose(here["weights taken out"], there, rel_tol=1e-4)
-    assert here["other names"] == "works" and here["loaded all the same"] == []
+    assert (here["steps_per_execution=2 trains"] == "works") == (backend != "torch")
+    assert here["set to 1, it trains"] == here["compiled once more, it trains"] == "works"
+    there = found[backend][PATIENT, "Pima", ".weights.h5"]["next_loss_there"]
+    assert math.isclose(here["next loss with what was taken out"], there, rel_tol=1e-4)
+    assert here["arrived under other names"] == ["optimizer 0"]
+    assert here["count of batches there"] == EPOCHS["Pima"] * batches_of("Pima")
 
 # %% [markdown]
 """

@@ -2,11 +2,11 @@
 
 import importlib.util
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -100,16 +100,23 @@ def test_networks_of_two_backends_are_not_the_same_one():
 
 def test_the_traps_are_those_of_the_text(result):
     for backend, traps in result["traps"].items():
-        own, setting = traps["own layer trains"], traps["steps_per_execution"]
-        assert traps["own layer answers"] == traps["... set to 1"] == "works"
-        assert traps["compiled once more"] == "works"
+        own, setting = traps["own layer trains"], traps["steps_per_execution=2 trains"]
+        assert traps["own layer answers"] == traps["set to 1, it trains"] == "works"
+        assert traps["compiled once more, it trains"] == "works"
         if backend == "tensorflow":
             assert own == "works"
         else:
             assert own.startswith("RuntimeError: ")
         refused_here = "must be 1 with the PyTorch backend" in setting
         assert refused_here if backend == "torch" else setting == "works"
-        assert traps["other names"] == "works" and traps["loaded all the same"] == []
+        assert traps["arrived under other names"] == ["optimizer 0"]
+
+
+@pytest.mark.parametrize("origin", INSTALLED)
+def test_the_keras_file_holds_the_decision_whether_to_compile(origin):
+    with zipfile.ZipFile(OUT / origin / "MNIST.keras") as archive:
+        config = json.loads(archive.read("config.json"))
+    assert config["compile_config"]["jit_compile"] == (origin == "jax")
 
 
 @pytest.mark.skipif("torch" not in INSTALLED, reason="PyTorch is not installed: make torch")
@@ -206,12 +213,19 @@ def test_a_folder_that_cannot_be_written_to(place):
     assert f"out/{SCRIPT} cannot be written to" in refused(SCRIPT, place)
 
 
-def test_ctrl_c_leaves_no_process(place):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_ctrl_c_and_a_killed_parent_leave_no_process(place, number):
+    """While the others work: by then this process waits for one of them."""
     process = start(SCRIPT, place)
-    until(lambda: len(processes_in(place)) == 1 + len(INSTALLED), "all backends were started")
-    os.kill(process.pid, signal.SIGINT)
+    printed = [place / "out" / SCRIPT / name / "printed_train.txt" for name in INSTALLED]
+    until(lambda: all(path.exists() and path.stat().st_size for path in printed), "all have begun")
+    assert len(processes_in(place)) == 1 + len(INSTALLED)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130
-    assert own_lines(errors) == ["Interrupted. Ending all processes."]
-    assert processes_in(place) == []
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert own_lines(errors) == ["Interrupted. Ending all processes."]
+        assert processes_in(place) == []
+    until(lambda: not processes_in(place), "the others end with the one that started them")
     assert not (place / "out" / SCRIPT / "result.json").exists()
+    assert {path.name for path in place.iterdir()} == {"beyond", "data", "out"}
