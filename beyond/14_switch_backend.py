@@ -494,10 +494,8 @@ for origin in BACKENDS:
         words = [NAMES[origin], NAMES[backend], f"{differences[origin, backend]:.1e}", *words]
         print("".join(f"{word:24}" for word in words))
 for backend in BACKENDS:
-    outcomes = {row["goes_on"] for row in found[backend].values()}
-    print(
-        *(f"NO, on {NAMES[backend]}: {error}" for error in outcomes - {"works"}), sep="\n", end=""
-    )
+    for error in {row["goes_on"] for row in found[backend].values()} - {"works"}:
+        print(f"NO, on {NAMES[backend]}: {error}")
 
 # %% [markdown]
 """
@@ -537,8 +535,9 @@ for backend in BACKENDS:
     print(f"\n{NAMES[backend]}")
     for what, value in traps[backend].items():
         print(f"  {what:36}{textwrap.shorten(str(value), 90)}")
-    at_home = found[backend][PATIENT, "Pima", ".keras"]["next_loss_there"]
-    print(f"  {'(at home the next loss was':36}{at_home})")
+for origin in ("tensorflow", PATIENT):
+    at_home = found[origin][origin, "Pima", ".keras"]["next_loss"]
+    print(f"\nAt home the next loss of the file from {NAMES[origin]} is {at_home}.")
 
 # %% [markdown]
 """

@@ -177,8 +177,8 @@ def fingerprint(model):
 
 Once it has joined the others, `DataParallel` keeps a copy of each variable on every device of every
 worker. Each computes the gradients for its own rows, and on processors a library named Gloo sums
-them up over the network, on graphics cards NCCL does. All then take the same step. So nothing is
-sent around but gradients, and the copies stay equal without being compared.
+them up over the network, on graphics cards NCCL does. All then take the same step. So hardly
+anything is sent around but gradients, and the copies stay equal without being compared.
 
 The order of the rows follows from the seed and the number of the epoch and from nothing else.
 `flat_map` makes one epoch after the other, beginning with any of them: so a resumed training sees
@@ -210,7 +210,7 @@ batch, so it is not called then.
 What is in the checkpoint is more than in a `.weights.h5`: weights, optimizer and the state of the
 seed generator, so that `Dropout` goes on as if nothing had happened. What callbacks have counted,
 the history, and the batch within an epoch are not; script 12 has them, for one process. Only public
-functions of Keras and JAX are used here.
+functions of Keras and JAX are used for it.
 
 A worker reports by lines in a file of its own: when it joined, began an epoch, was in the middle of
 it, ended it. The supervisor reads them, and the figure below is drawn from them. A pipe would do as
@@ -407,18 +407,19 @@ where the last complete checkpoint is.
 
 `watch` looks after the processes every 20 ms, and that is how a death is noticed at once. The other
 workers do not die of it soon. Here the broken connection makes their step fail, but then they wait
-for the dead one again, to take leave of each other. A machine that loses its power breaks no
-connection, and they wait in the step. Both end only when the heartbeat has been missing for as long
-as was allowed. So the survivors are killed, and that loses nothing: what they hold was trained
-since the last checkpoint, and cannot go on without the dead one's share. Where a supervisor cannot
-see each process, the heartbeat is what ends the survivors; hence the limit shorter than JAX's.
+for the dead one again, in the barrier that JAX sets before the end. A machine that loses its power
+breaks no connection, and they wait in the step. Both end only when the heartbeat has been missing
+for as long as was allowed. So the survivors are killed, and that loses nothing: what they hold was
+trained since the last checkpoint, and cannot go on without the dead one's share. Where a supervisor
+cannot see each process, the heartbeat is what ends the survivors; hence the limit shorter than
+JAX's.
 
 `run` starts all workers, and does so again when one is lost, `RESTARTS` times at most: what fails
-each time, such as a full disk, is no accident. A worker that ends before all have joined has met no
-accident either, but a mistake, and is not started again. `start_workers` keeps graphics cards out:
-two workers on one card would not show more than two on one processor, and each would ask for most
-of its memory. Each worker leads a process group of its own, so that Ctrl-C in a terminal reaches
-only the supervisor. It ends the workers whenever it ends itself.
+each time, such as a full disk, is no accident. A worker that ends before all have joined for the
+first time has met no accident either, but a mistake, and is not started again. `start_workers`
+keeps graphics cards out: two workers on one card would not show more than two on one processor, and
+each would ask for most of its memory. Each worker leads a process group of its own, so that Ctrl-C
+in a terminal reaches only the supervisor. It ends the workers whenever it ends itself.
 """
 
 # %%
@@ -555,7 +556,8 @@ print(f"uninterrupted: {whole['ended'] - whole['starts'][0]:.1f} s")
 killed = run("train", fresh("killed"), WORKERS, middle_of_epoch)
 noticed_after = killed["lost"][0]["noticed"] - killed["killed"]
 print(f"worker {VICTIM} killed; noticed, and the others ended, after {noticed_after:.2f} s")
-print(f"last complete checkpoint: that of epoch {killed['last'][1] + 1}")
+print(f"last complete checkpoint: of epoch {killed['last'][1] + 1}, folder {killed['last'][1]}")
+print("fingerprints of the workers, as far as 16 digits:")
 
 
 def said(name, index, word):
@@ -599,13 +601,14 @@ could write N times as fast, if the storage took that much. Two that share one d
 are hardly faster than one, or slower.
 
 Two cores end at two workers and at networks that train in seconds. The last line is computed and
-not measured: 1000 MB, a network of 83 million weights, at the rate of the larger of the two. That
-counts the time for agreeing among the bytes, and so is rather too much, unless something gets in
-the way that only large files meet.
+not measured: 1000 MB, a network of 83 million weights with two numbers more for each in the
+optimizer, at the rate of the larger of the two. That counts the time for agreeing among the bytes,
+and so is rather too much, unless something gets in the way that only large files meet.
 
-In a training hardly any of this is waited for, unless it takes longer than an epoch: the callback
-saves in the background. What holds the training up is copying the arrays and agreeing on the
-folder, the gaps between the epochs in the figure below.
+In a training the callback saves in the background. What is waited for even so are the gaps between
+the epochs in the figure below: copying the arrays and agreeing on the folder. With a network as
+small as this one that is a good part of the whole save; the bytes, which a large one adds to it,
+are written meanwhile, unless that takes longer than an epoch.
 """
 
 # %%
@@ -614,7 +617,13 @@ for name, workers in (("alone", 1), ("whole", WORKERS)):
     each = np.array([said(name, index, "measured") for index in range(workers)], dtype=float)
     costs[workers] = [[float(size), float(seconds)] for size, seconds in each.max(axis=0)]
     for size, seconds in costs[workers]:
-        print(f"{workers} workers save {size:5.1f} MB in {seconds:.2f} s")
+        print(f"{workers} worker(s) save {size:5.1f} MB in {seconds:.2f} s")
+begun, ended = (
+    np.array([float(line[0]) for line in lines_of(OUT / "whole", 0) if line[1] == word])
+    for word in ("begin", "end")
+)
+waited = float(np.median(begun[1:] - ended[:-1]))
+print(f"in the training, the smaller of the two was waited for {waited:.2f} s after each epoch")
 size, seconds = costs[WORKERS][-1]
 gigabyte = seconds * 1000 / size
 print(f"computed, not measured: {WORKERS} workers would save 1000 MB in {gigabyte:.0f} s")
@@ -767,7 +776,7 @@ for folder in OUT.glob("*/measured_*"):
     shutil.rmtree(folder)
 result = {
     "script": OUT.name,
-    "quantity": "seconds until the loss of a worker was noticed",
+    "quantity": "seconds until a loss was noticed and the others were ended",
     "documented": None,
     "reproduced": round(noticed_after, 3),
     "fingerprint": saved[str(EPOCHS - 1)],
@@ -776,6 +785,7 @@ result = {
     "loaded_by": {name: len(values) for name, values in loaded.items()},
     "traps": traps,
     "costs": costs,
+    "waited_between_epochs": round(waited, 3),
     "computed_seconds_for_1000_MB": round(gigabyte, 1),
     "files": ["timeline.png"]
     + [f"{name}/worker_{index}.txt" for name in ends for index in range(WORKERS)],
