@@ -35,7 +35,7 @@ the script shows the other two.
 
 `ENDINGS` are the three ways of saving: the whole model in one file, its weights and the optimizer
 in one file, and a folder that `keras.callbacks.OrbaxCheckpoint` writes. Orbax comes from JAX, but
-Keras saves with it on every backend.
+Keras saves with it on every backend. `PATIENT` is the backend whose `.keras` will need a remedy.
 """
 
 # %%
@@ -395,9 +395,10 @@ From here on, this is the process that starts the others: one for each backend t
 for each that loads. All of them run the lines above, to the letter. That no line asks for the
 backend is the promise of Keras 3 that is put to the test here.
 
-The settings keep PyTorch to one thread, for three processes share the cores here, and keep it from
-compiling, which it would do with a `.keras` from JAX only, see below, and take longer for than for
-all these trainings. They leave a graphics card alone. What the processes print goes into files.
+The settings keep PyTorch to one thread, for three processes share the cores here. They keep it from
+compiling, too: it would do so only with a `.keras` from JAX, for a reason that is given below, and
+that takes longer than all of these trainings. And they leave a graphics card alone. What the
+processes print goes into files.
 
 Each leads a process group of its own, so that Ctrl-C reaches only this process, which then ends the
 others. Should it be killed itself, a pipe to each of them closes, and the thread that waits for
