@@ -443,7 +443,15 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path, whole):
     assert resuming.train(tmp_path) == whole
 
 
-def test_a_fit_that_failed_leaves_no_signal_behind(tmp_path):
+@pytest.fixture
+def ctrl_c_as_usual():
+    """Whoever starts the tests in the background, by nohup, has Ctrl-C ignored in them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_fit_that_failed_leaves_no_signal_behind(tmp_path, ctrl_c_as_usual):
     interrupt(tmp_path, before=3)
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
