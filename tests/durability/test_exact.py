@@ -435,20 +435,20 @@ def test_a_signal_during_a_save_waits_for_it(tmp_path, whole):
     assert resuming.train(tmp_path) == whole
 
 
-def test_a_second_ctrl_c_ends_at_once(tmp_path, whole):
-    status, _, errors = signalled(
-        tmp_path, lambda h: h.count("batch") == 2, [signal.SIGINT, signal.SIGINT], batch_seconds=1
-    )
-    assert status in (-signal.SIGINT, 1, 130) and "KeyboardInterrupt" in errors, errors
-    assert resuming.train(tmp_path) == whole
-
-
 @pytest.fixture
 def ctrl_c_as_usual():
     """Whoever starts the tests in the background, by nohup, has Ctrl-C ignored in them."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_ctrl_c_ends_at_once(tmp_path, whole, ctrl_c_as_usual):
+    status, _, errors = signalled(
+        tmp_path, lambda h: h.count("batch") == 2, [signal.SIGINT, signal.SIGINT], batch_seconds=1
+    )
+    assert status in (-signal.SIGINT, 1, 130) and "KeyboardInterrupt" in errors, errors
+    assert resuming.train(tmp_path) == whole
 
 
 def test_a_fit_that_failed_leaves_no_signal_behind(tmp_path, ctrl_c_as_usual):
