@@ -401,12 +401,13 @@ that takes longer than all of these trainings. And they leave a graphics card al
 processes print goes into files.
 
 Each leads a process group of its own, so that Ctrl-C reaches only this process, which then ends the
-others. Should it be killed itself, a pipe to each of them closes, and the thread that waits for
-that ends it.
+others. While it starts them, Ctrl-C has to wait: a process that was started but not yet noted in
+`running` would be left behind. Should this one be killed itself, a pipe to each of the others
+closes, and the thread that waits for that ends it.
 """
 
 # %%
-running = {}
+running, pressed = {}, []
 
 
 def end_processes():
@@ -439,6 +440,7 @@ settings = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
 for word in ("train", "load"):
+    signal.signal(signal.SIGINT, lambda *_: pressed.append("Ctrl-C"))
     for backend in BACKENDS:
         command = [sys.executable, "beyond/14_switch_backend.py", word]
         environment = os.environ | settings | {"KERAS_BACKEND": backend}
@@ -446,6 +448,9 @@ for word in ("train", "load"):
             pipes = {"stdin": subprocess.PIPE, "stdout": printed, "stderr": printed}
             pipes |= {"env": environment, "start_new_session": True}
             running[backend] = subprocess.Popen(command, **pipes)
+    signal.signal(signal.SIGINT, interrupted)
+    if pressed:
+        interrupted()
     failed = [backend for backend, process in running.items() if process.wait() != 0]
     if failed:
         sys.exit(f"{failed[0]} failed; {OUT / failed[0]}/printed_{word}.txt says why.")

@@ -419,11 +419,13 @@ each time, such as a full disk, is no accident. A worker that ends before all ha
 first time has met no accident either, but a mistake, and is not started again. `start_workers`
 keeps graphics cards out: two workers on one card would not show more than two on one processor, and
 each would ask for most of its memory. Each worker leads a process group of its own, so that Ctrl-C
-in a terminal reaches only the supervisor. It ends the workers whenever it ends itself.
+in a terminal reaches only the supervisor. It ends the workers whenever it ends itself. While it
+starts them, Ctrl-C has to wait: a worker that was started but not yet noted in `running` would be
+left behind.
 """
 
 # %%
-running = []
+running, pressed = [], []
 
 
 def end_workers():
@@ -452,6 +454,7 @@ def free_port():
 def start_workers(jobs, folder, workers):
     settings = {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     port = str(free_port())
+    signal.signal(signal.SIGINT, lambda *_: pressed.append("Ctrl-C"))
     for index in range(workers):
         place = [str(folder), str(index), str(workers), port]
         command = [sys.executable, "beyond/15_many_workers.py", "work", jobs, *place]
@@ -459,6 +462,9 @@ def start_workers(jobs, folder, workers):
             pipes = {"stdin": subprocess.PIPE, "stdout": printed, "stderr": printed}
             pipes |= {"env": os.environ | settings, "start_new_session": True}
             running.append(subprocess.Popen(command, **pipes))
+    signal.signal(signal.SIGINT, interrupted)
+    if pressed:
+        interrupted()
 
 
 def lines_of(folder, index):
