@@ -45,7 +45,7 @@ help:
 	@echo "make torture    1000 kills in mid-save of each kind, and 20 of workers: docs/torture*.csv (1 to 2 hours)"
 	@echo "make bench      time 01, 02 and 04 against Keras 2, and saving against stock Keras"
 	@echo "make sweep      run the scripts for 20 seeds, derive tests/expected.json (1 to 2 hours)"
-	@echo "make figures    renew README's tables and figure from the results of make all"
+	@echo "make figures    renew README's tables and figures, from make all and make beyond with PyTorch"
 	@echo "make lock       resolve the lock files from pyproject.toml (LOCK_FLAGS=--upgrade: newest)"
 	@echo "make audit      ask PyPI for advisories about what the lock files pin (needs a network)"
 	@echo "make clean      remove out/; make distclean removes the environment too"

@@ -26,11 +26,12 @@ def make(*arguments: str, cwd=REPOSITORY, **variables: str) -> subprocess.Comple
     )
 
 
-def would_run(*arguments: str, **variables: str) -> list[str]:
-    """The scripts that make would run, in order, without running them."""
-    run = make("--dry-run", *arguments, "all", **variables)
+def would_run(*arguments: str, target: str = "all", **variables: str) -> list[str]:
+    """The scripts that make would run for the target, in order, without running them."""
+    run = make("--dry-run", *arguments, target, **variables)
     assert run.returncode == 0, run.stderr
-    return re.findall(r"^\.venv/bin/python (\d\d_\w+)\.py$", run.stdout, flags=re.MULTILINE)
+    started = r"^\.venv/bin/python (?:beyond/)?(\d\d_\w+)\.py$"
+    return re.findall(started, run.stdout, flags=re.MULTILINE)
 
 
 def test_nothing_is_run_again():

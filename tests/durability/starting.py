@@ -46,6 +46,28 @@ def refused(script, folder, **environment):
     return line
 
 
+def end_alone(script, process, number, folder, line):
+    """Send the process this signal: those it started end too, and nothing is left elsewhere."""
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=PATIENCE)
+    if number == signal.SIGINT:
+        assert process.returncode == 130, errors
+        assert own_lines(errors) == [line]
+        assert processes_in(folder) == []
+    until(lambda: not processes_in(folder), "the others end with the one that started them")
+    assert {path.name for path in folder.iterdir()} == {"beyond", "data", "out"}
+    assert [path.name for path in (folder / "out").iterdir()] == [script]
+    assert not (folder / "out" / script / "result.json").exists()
+
+
+def without(package, folder):
+    """The environment in which this package is not installed."""
+    (folder / "missing" / package).mkdir(parents=True)
+    error = f"raise ModuleNotFoundError(\"No module named '{package}'\", name='{package}')"
+    (folder / "missing" / package / "__init__.py").write_text(error)
+    return {"PYTHONPATH": str(folder / "missing")}
+
+
 def own_lines(text):
     """Without what TensorFlow, absl and XLA print."""
     foreign = ("WARNING:", "I0000", "W0000", "E0000", "To enable the following")

@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 from conftest import BACKEND, REPOSITORY, refusal
 from starting import (
     PATIENCE,
+    end_alone,
     kill_processes_in,
     own_lines,
     place_for,
@@ -21,8 +21,9 @@ from starting import (
     refused,
     start,
     until,
+    without,
 )
-from test_makefile import make
+from test_makefile import would_run
 
 SCRIPT = "14_switch_backend"
 OUT = REPOSITORY / "out" / SCRIPT
@@ -142,9 +143,7 @@ except Exception as error:
 def test_installing_pytorch_runs_it_again():
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     marker = f".venv/installed-{version}-requirements-torch.txt"
-    run = make("--dry-run", "-W", marker, "beyond")
-    ran = re.findall(r"^\.venv/bin/python beyond/(\d\d_\w+)\.py$", run.stdout, flags=re.MULTILINE)
-    assert run.returncode == 0 and ran == [SCRIPT]
+    assert would_run("-W", marker, target="beyond") == [SCRIPT]
 
 
 # ------------------------------------------------------------------ without PyTorch, and bad ends
@@ -189,8 +188,7 @@ def test_missing_data(tmp_path, missing):
 
 
 def test_a_missing_dependency(place):
-    hidden = beginning_with("import sys\nsys.modules['orbax'] = None\n", place)
-    line = refused(SCRIPT, place, **hidden)
+    line = refused(SCRIPT, place, **without("orbax", place))
     assert "orbax" in line and "requirements-beyond.txt" in line
 
 
@@ -220,12 +218,4 @@ def test_ctrl_c_and_a_killed_parent_leave_no_process(place, number):
     printed = [place / "out" / SCRIPT / name / "printed_train.txt" for name in INSTALLED]
     until(lambda: all(path.exists() and path.stat().st_size for path in printed), "all have begun")
     assert len(processes_in(place)) == 1 + len(INSTALLED)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=PATIENCE)
-    if number == signal.SIGINT:
-        assert process.returncode == 130
-        assert own_lines(errors) == ["Interrupted. Ending all processes."]
-        assert processes_in(place) == []
-    until(lambda: not processes_in(place), "the others end with the one that started them")
-    assert not (place / "out" / SCRIPT / "result.json").exists()
-    assert {path.name for path in place.iterdir()} == {"beyond", "data", "out"}
+    end_alone(SCRIPT, process, number, place, "Interrupted. Ending all processes.")

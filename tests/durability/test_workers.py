@@ -13,6 +13,7 @@ from conftest import REPOSITORY
 from joining import SCRIPT
 from starting import (
     PATIENCE,
+    end_alone,
     kill_processes_in,
     own_lines,
     place_for,
@@ -20,6 +21,7 @@ from starting import (
     refused,
     start,
     until,
+    without,
 )
 
 OUT = REPOSITORY / "out" / SCRIPT
@@ -208,10 +210,7 @@ def test_a_folder_that_cannot_be_written_to(place):
 
 
 def test_a_missing_dependency(place):
-    (place / "missing" / "orbax").mkdir(parents=True)
-    error = "raise ModuleNotFoundError(\"No module named 'orbax'\", name='orbax')"
-    (place / "missing" / "orbax" / "__init__.py").write_text(error)
-    line = refused(SCRIPT, place, PYTHONPATH=str(place / "missing"))
+    line = refused(SCRIPT, place, **without("orbax", place))
     assert "No module named 'orbax'" in line and "requirements-beyond.txt" in line
 
 
@@ -219,12 +218,4 @@ def test_a_missing_dependency(place):
 def test_ctrl_c_and_a_killed_supervisor_leave_no_process(place, number):
     process = start(SCRIPT, place)
     until(lambda: len(processes_in(place)) == 3, "two workers were started")
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=PATIENCE)
-    if number == signal.SIGINT:
-        assert process.returncode == 130
-        assert own_lines(errors) == ["Interrupted. Ending all workers."]
-        assert processes_in(place) == []
-    until(lambda: not processes_in(place), "the workers end with their supervisor")
-    assert {path.name for path in place.iterdir()} == {"beyond", "data", "out"}
-    assert [path.name for path in (place / "out").iterdir()] == [SCRIPT]
+    end_alone(SCRIPT, process, number, place, "Interrupted. Ending all workers.")
