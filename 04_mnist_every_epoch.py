@@ -22,7 +22,7 @@ takes nearly eight megabytes.
 The values are the document's. An *epoch* is one pass over all training images, a *batch* the 200
 images after which the weights are adjusted once. The document sets no seed, so its own run cannot
 be repeated exactly. This one can, on the same processor; on another the last digits may differ, and
-with them the best epoch. The seed was chosen: in 14 of the 40 runs of `docs/sweep.csv` the last
+with them the best epoch. The seed was chosen: in 14 of the 40 runs of `docs/data/sweep.csv` the last
 epoch is the best, and nothing could be shown. With this one it is not, on either backend.
 """
 
@@ -148,7 +148,7 @@ fills in the weights, and restores the optimizer, so that `fit` could go on at o
 
 The best and the last model now answer the 10,000 test images. The validation images chose the best
 model, so their score flatters it; the test images had no part in the choice. The 40 runs of
-`docs/sweep.csv` say how much the last model loses: nothing in the median; at the extremes it is
+`docs/data/sweep.csv` say how much the last model loses: nothing in the median; at the extremes it is
 right 0.0013 more often than the best, or 0.0084 less. Keeping the best is no gain in every run. It
 insures against the run that ends badly. The line below the table says when its loss on the
 validation images was lowest, and what it was in the end.

@@ -222,7 +222,7 @@ error of the best epoch, loaded from its file, is compared with that of the last
 
 How sure is the difference? Its mean over the seeds should be at least twice its own uncertainty,
 which is the standard deviation divided by the root of the number of seeds. Three seeds are too few
-for that; the sixty on each backend in `docs/sweep.csv` are not. With the constant rate, the last
+for that; the sixty on each backend in `docs/data/sweep.csv` are not. With the constant rate, the last
 epoch is worse than the best, on TensorFlow by 0.39, give or take 0.05, and on JAX by 0.22, give or
 take 0.03: that is what overtraining costs, and what the checkpoint saves. With the falling rate,
 the last is *better*, on TensorFlow by 0.07, give or take 0.01, and on JAX by 0.13, give or take

@@ -11,10 +11,10 @@ unexport CHECKPOINT_DIR
 PYTHON ?= $(if $(wildcard .venv/installed-*),.venv/bin/python,python3)
 SUPPORTED := 3.11 3.12 3.13
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
-LOCK := $(if $(filter tensorflow,$(KERAS_BACKEND)),requirements.txt,requirements-beyond.txt)
+LOCK := $(if $(filter tensorflow,$(KERAS_BACKEND)),scripts,beyond)
 ENVIRONMENT := .venv/installed-$(VERSION)-$(LOCK)
-BEYOND_ENVIRONMENT := .venv/installed-$(VERSION)-requirements-beyond.txt
-TORCH_ENVIRONMENT := .venv/installed-$(VERSION)-requirements-torch.txt
+BEYOND_ENVIRONMENT := .venv/installed-$(VERSION)-beyond
+TORCH_ENVIRONMENT := .venv/installed-$(VERSION)-torch
 
 SCRIPTS := $(basename $(sort $(wildcard [0-9][0-9]_*.py)))
 BEYOND := $(basename $(notdir $(sort $(wildcard beyond/[0-9][0-9]_*.py))))
@@ -42,7 +42,7 @@ help:
 	@echo "make torch      install PyTorch too, for script 14; on Linux its usual build is for CUDA, and large"
 	@echo "make test-beyond  make beyond, then prove it: kills, full disks, damage, pitfalls (14 minutes)"
 	@echo "make pitfalls   only the tests of docs/PITFALLS.md (2 to 3 minutes)"
-	@echo "make torture    1000 kills in mid-save of each kind, and 20 of workers: docs/torture*.csv (1 to 2 hours)"
+	@echo "make torture    1000 kills in mid-save of each kind, and 20 of workers: docs/data/torture*.csv (1 to 2 hours)"
 	@echo "make bench      time 01, 02 and 04 against Keras 2, and saving against stock Keras"
 	@echo "make sweep      run the scripts for 20 seeds, derive tests/expected.json (1 to 2 hours)"
 	@echo "make figures    renew README's tables and figures, from make all and make beyond with PyTorch"
@@ -54,14 +54,14 @@ help:
 	@echo "PYTHON=python3.12 make all    with another Python ($(SUPPORTED))"
 
 all: $(RESULTS)
-	@.venv/bin/python tests/results_table.py
+	@.venv/bin/python tools/results_table.py
 
 $(NUMBERS): %: $(ENVIRONMENT)
-	@.venv/bin/python tests/results_table.py $@
+	@.venv/bin/python tools/results_table.py $@
 $(foreach script,$(SCRIPTS) $(BEYOND),$(eval $(firstword $(subst _, ,$(script))): out/$(script)/result.json))
 
 beyond: $(BEYOND_RESULTS)
-	@.venv/bin/python tests/results_table.py --beyond
+	@.venv/bin/python tools/results_table.py --beyond
 
 test: all
 	.venv/bin/python -m ruff check .
@@ -76,10 +76,10 @@ pitfalls: $(BEYOND_ENVIRONMENT)
 
 PYTEST := .venv/bin/python -m pytest --numprocesses 2 --dist worksteal
 
-out/%/result.json: %.py $(LOCK) | $(ENVIRONMENT) check-data
+out/%/result.json: %.py requirements/$(LOCK).txt | $(ENVIRONMENT) check-data
 	.venv/bin/python $<
 
-out/%/result.json: beyond/%.py beyond/durable_checkpoint.py requirements-beyond.txt | $(BEYOND_ENVIRONMENT) check-data
+out/%/result.json: beyond/%.py beyond/durable_checkpoint.py requirements/beyond.txt | $(BEYOND_ENVIRONMENT) check-data
 	.venv/bin/python $<
 
 PIMA := $(filter 01_% 02_% 03_% 06_% 07_% 11_% 14_% 16_% 17_%,$(SCRIPTS) $(BEYOND))
@@ -97,7 +97,7 @@ $(STALE): stale
 endif
 
 check-data: | $(ENVIRONMENT) check-settings
-	@.venv/bin/python tests/verify_data.py
+	@.venv/bin/python tools/verify_data.py
 
 data/%:
 	@echo "$@ is missing. Restore it: git checkout -- $@" >&2; exit 1
@@ -109,7 +109,7 @@ check-settings:
 		echo "$(if $(VERSION),$(PYTHON) is Python $(VERSION),$(PYTHON) cannot be run): use one of $(SUPPORTED), as in PYTHON=python3.12 make all" >&2; \
 		exit 1;; esac
 
-.venv/installed-$(VERSION)-%: % | check-settings
+.venv/installed-$(VERSION)-%: requirements/%.txt | check-settings
 	@ls .venv/installed-$(VERSION)-* >/dev/null 2>&1 || rm -rf .venv
 	@if command -v uv >/dev/null; then \
 		test -d .venv || uv venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv; \
@@ -123,7 +123,7 @@ check-settings:
 torch: $(TORCH_ENVIRONMENT)
 
 # Without hashes, so that any build of this version will do: for a processor, for CUDA, for ROCm.
-$(TORCH_ENVIRONMENT): requirements-torch.txt | $(BEYOND_ENVIRONMENT)
+$(TORCH_ENVIRONMENT): requirements/torch.txt | $(BEYOND_ENVIRONMENT)
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
@@ -140,31 +140,31 @@ torture: $(BEYOND_ENVIRONMENT)
 	KERAS_BACKEND=jax .venv/bin/python tests/durability/torture.py workers
 
 sweep: $(BEYOND_ENVIRONMENT) check-data
-	KERAS_BACKEND=tensorflow .venv/bin/python tests/sweep.py run
-	KERAS_BACKEND=jax .venv/bin/python tests/sweep.py run
-	.venv/bin/python tests/sweep.py expect
+	KERAS_BACKEND=tensorflow .venv/bin/python tools/sweep.py run
+	KERAS_BACKEND=jax .venv/bin/python tools/sweep.py run
+	.venv/bin/python tools/sweep.py expect
 	$(MAKE) 17
-	.venv/bin/python tests/sweep.py typical
-	.venv/bin/python tests/reproduction.py
+	.venv/bin/python tools/sweep.py typical
+	.venv/bin/python tools/reproduction.py
 
 figures: torch
 	$(MAKE) all beyond
-	.venv/bin/python tests/results_table.py --write-readme
-	.venv/bin/python tests/reproduction.py
+	.venv/bin/python tools/results_table.py --write-readme
+	.venv/bin/python tools/reproduction.py
 
 lock: $(BEYOND_ENVIRONMENT)
 	UV="$$(.venv/bin/python -c 'import uv; print(uv.find_uv_bin())')" && \
 	LOCK="$$UV pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --no-header $(LOCK_FLAGS)" && \
-	$$LOCK --generate-hashes --extra scripts --extra test -o requirements.txt pyproject.toml && \
-	$$LOCK --generate-hashes --extra scripts --extra test --extra beyond -c requirements.txt -o requirements-beyond.txt pyproject.toml && \
-	$$LOCK --extra torch -c requirements-beyond.txt -o requirements-torch.txt pyproject.toml
+	$$LOCK --generate-hashes --extra scripts --extra test -o requirements/scripts.txt pyproject.toml && \
+	$$LOCK --generate-hashes --extra scripts --extra test --extra beyond -c requirements/scripts.txt -o requirements/beyond.txt pyproject.toml && \
+	$$LOCK --extra torch -c requirements/beyond.txt -o requirements/torch.txt pyproject.toml
 
 # --strict: a package that could not be looked up fails the audit, it does not pass it.
 audit: $(BEYOND_ENVIRONMENT)
 	.venv/bin/python -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off \
-		-r requirements.txt -r requirements-beyond.txt
+		-r requirements/scripts.txt -r requirements/beyond.txt
 	.venv/bin/python -m pip_audit --strict --disable-pip --no-deps --progress-spinner off \
-		-r requirements-torch.txt
+		-r requirements/torch.txt
 
 clean:
 	rm -rf out

@@ -64,7 +64,7 @@ try:
     import orbax.checkpoint  # noqa: F401
     import tensorflow
 except ImportError as error:
-    sys.exit(f"{error}. This script needs what requirements-beyond.txt lists: make 14")
+    sys.exit(f"{error}. This script needs what requirements/beyond.txt lists: make 14")
 
 SEED = 7
 EPOCHS = {"Pima": 10, "MNIST": 1}

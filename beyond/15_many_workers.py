@@ -65,7 +65,7 @@ try:
     import numpy as np
     import orbax.checkpoint  # noqa: F401
 except ImportError as error:
-    sys.exit(f"{error}. This script needs what requirements-beyond.txt lists: make 15")
+    sys.exit(f"{error}. This script needs what requirements/beyond.txt lists: make 15")
 
 SEED = 7
 WORKERS = 2

@@ -461,7 +461,7 @@ assert gain.mean() < 0.005
 ## Result
 
 `runs.csv` holds a row for each run, so that any other question about their distribution can be
-asked without training again. The repository keeps a copy, `docs/how_typical.csv`, and sums it up
+asked without training again. The repository keeps a copy, `docs/data/how_typical.csv`, and sums it up
 in `docs/REPRODUCTION.md`.
 """
 

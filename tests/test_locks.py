@@ -8,7 +8,7 @@ import pytest
 from conftest import REPOSITORY
 from packaging.requirements import Requirement
 
-LOCKS = ["requirements.txt", "requirements-beyond.txt"]
+LOCKS = ["requirements/scripts.txt", "requirements/beyond.txt"]
 
 
 def pins(lock: str) -> dict[str, set[str]]:
@@ -54,9 +54,9 @@ def test_every_pin_has_hashes_and_no_host_is_named(lock):
 
 def test_the_lock_for_pytorch_adds_to_the_larger_one_and_leaves_its_build_open():
     """Its builds differ with the accelerator, so it can have no hashes and asks for no CUDA."""
-    text = (REPOSITORY / "requirements-torch.txt").read_text()
+    text = (REPOSITORY / "requirements/torch.txt").read_text()
     assert "://" not in text and "--hash" not in text
-    found, larger = pins("requirements-torch.txt"), pins(LOCKS[1])
+    found, larger = pins("requirements/torch.txt"), pins(LOCKS[1])
     assert "torch" in found and "torch" not in larger
     assert all(larger.get(name, versions) == versions for name, versions in found.items())
     assert all(requirement.name in found for requirement in declared("torch"))

@@ -1,4 +1,4 @@
-"""tests/expected.json comes from docs/sweep.csv, and the sweep is wide enough."""
+"""tests/expected.json comes from docs/data/sweep.csv, and the sweep is wide enough."""
 
 import csv
 import json
@@ -42,16 +42,16 @@ def test_what_script_04_says_of_best_and_last_is_what_the_sweep_saw():
     mnist = (row for row in rows() if row["script"].startswith("04_"))
     epochs = [float(row["value"]) for row in mnist if row["quantity"] == "best_epoch"]
     text = " ".join((REPOSITORY / "04_mnist_every_epoch.py").read_text().split())
-    assert f"The {len(losses)} runs of `docs/sweep.csv`" in text
+    assert f"The {len(losses)} runs of `docs/data/sweep.csv`" in text
     assert round(statistics.median(losses), 4) == 0 and "nothing in the median" in text
-    assert f"in {epochs.count(25)} of the {len(epochs)} runs of `docs/sweep.csv`" in text
+    assert f"in {epochs.count(25)} of the {len(epochs)} runs of `docs/data/sweep.csv`" in text
     assert f"right {-min(losses):.4f} more often than the best, or {max(losses):.4f} less" in text
 
 
 def test_what_script_08_says_of_overtraining_is_what_the_sweep_saw():
     values = sweep.values_by_backend()
     text = " ".join((REPOSITORY / "08_stop_overtraining.py").read_text().split())
-    assert "the sixty on each backend in `docs/sweep.csv`" in text  # 20 runs of three trainings
+    assert "the sixty on each backend in `docs/data/sweep.csv`" in text  # 20 runs of three trainings
     for rate, sentence in (
         ("constant", "the last epoch is worse than the best,"),
         ("reduced", "the last is *better*,"),

@@ -142,7 +142,7 @@ except Exception as error:
 @pytest.mark.skipif("torch" not in INSTALLED, reason="PyTorch is not installed: make torch")
 def test_installing_pytorch_runs_it_again():
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    marker = f".venv/installed-{version}-requirements-torch.txt"
+    marker = f".venv/installed-{version}-torch"
     assert would_run("-W", marker, target="beyond") == [SCRIPT]
 
 
@@ -189,7 +189,7 @@ def test_missing_data(tmp_path, missing):
 
 def test_a_missing_dependency(place):
     line = refused(SCRIPT, place, **without("orbax", place))
-    assert "orbax" in line and "requirements-beyond.txt" in line
+    assert "orbax" in line and "requirements/beyond.txt" in line
 
 
 def test_a_backend_that_cannot_be_imported(place):

@@ -100,7 +100,7 @@ def test_every_trap_was_there(result):
 
 
 def test_what_torture_has_noted_of_the_workers():
-    with (REPOSITORY / "docs" / "torture_workers.csv").open(newline="") as file:
+    with (REPOSITORY / "docs" / "data" / "torture_workers.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
     assert row["backend"] == "jax" and int(row["kills"]) == 20
     moments = [int(row[f"kills_{when}_a_joint_save"]) for when in ("before", "during", "after")]
@@ -211,7 +211,7 @@ def test_a_folder_that_cannot_be_written_to(place):
 
 def test_a_missing_dependency(place):
     line = refused(SCRIPT, place, **without("orbax", place))
-    assert "No module named 'orbax'" in line and "requirements-beyond.txt" in line
+    assert "No module named 'orbax'" in line and "requirements/beyond.txt" in line
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

@@ -1,11 +1,11 @@
 """Print what the scripts left in out/ as one table.
 
-    python tests/results_table.py                  scripts 01 to 10
-    python tests/results_table.py --beyond         the scripts in beyond/
-    python tests/results_table.py 04               one script
-    python tests/results_table.py --write-readme   also renew README's tables and figure
+    python tools/results_table.py                  scripts 01 to 10
+    python tools/results_table.py --beyond         the scripts in beyond/
+    python tools/results_table.py 04               one script
+    python tools/results_table.py --write-readme   also renew README's tables and figure
 
---write-readme keeps this backend's rows in docs/results.json, with machine, versions and commit,
+--write-readme keeps this backend's rows in docs/data/results.json, with machine, versions and commit,
 and writes README's tables from the rows of all backends recorded there. README's figure is the one
 of the TensorFlow run.
 """
@@ -23,7 +23,7 @@ import sys
 import sweep
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-RECORDED = REPOSITORY / "docs" / "results.json"
+RECORDED = REPOSITORY / "docs" / "data" / "results.json"
 README = REPOSITORY / "README.md"
 README_FIGURES = {
     "04_mnist_every_epoch": "learning_curve.png",
@@ -95,7 +95,7 @@ def processor() -> str:
 
 
 def record(results: dict[str, dict]) -> dict:
-    """Add this backend's rows to docs/results.json and return all that is recorded there."""
+    """Add this backend's rows to docs/data/results.json and return all that is recorded there."""
     first = next(iter(results.values()))
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],

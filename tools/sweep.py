@@ -1,9 +1,9 @@
 """Run the scripts for many seeds and derive tests/expected.json from what came out.
 
-    python tests/sweep.py run          put this backend's runs into docs/sweep.csv
-    python tests/sweep.py run 06 08    those of some scripts only; the other rows stay
-    python tests/sweep.py typical      put script 17's runs into docs/how_typical.csv
-    python tests/sweep.py expect       derive tests/expected.json from docs/sweep.csv
+    python tools/sweep.py run          put this backend's runs into docs/data/sweep.csv
+    python tools/sweep.py run 06 08    those of some scripts only; the other rows stay
+    python tools/sweep.py typical      put script 17's runs into docs/data/how_typical.csv
+    python tools/sweep.py expect       derive tests/expected.json from docs/data/sweep.csv
 
 A run is the script itself, at full length, with nothing changed but the value of SEED, in an
 empty folder of its own. 01 trains what 02 trains, and 05 what 04 trains (a test holds them to it),
@@ -27,8 +27,8 @@ import sys
 import tempfile
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-SWEEP = REPOSITORY / "docs" / "sweep.csv"
-HOW_TYPICAL = REPOSITORY / "docs" / "how_typical.csv"
+SWEEP = REPOSITORY / "docs" / "data" / "sweep.csv"
+HOW_TYPICAL = REPOSITORY / "docs" / "data" / "how_typical.csv"
 EXPECTED = REPOSITORY / "tests" / "expected.json"
 SEEDS = range(1, 21)
 SCRIPTS = (
@@ -141,7 +141,7 @@ def run_all(scripts: tuple[str, ...]) -> None:
 
 
 def keep_typical() -> None:
-    """Put what script 17 left in out/ into docs/how_typical.csv, with where it comes from."""
+    """Put what script 17 left in out/ into docs/data/how_typical.csv, with where it comes from."""
     folder = REPOSITORY / "out" / "17_how_typical"
     result = json.loads((folder / "result.json").read_text())
     with (folder / "runs.csv").open(newline="") as file:
@@ -153,7 +153,7 @@ def keep_typical() -> None:
 
 
 def typical_values() -> dict[tuple[str, str], list[float]]:
-    """(experiment, quantity) -> the values of the 300 runs in docs/how_typical.csv."""
+    """(experiment, quantity) -> the values of the 300 runs in docs/data/how_typical.csv."""
     values: dict[tuple[str, str], list[float]] = {}
     with HOW_TYPICAL.open(newline="") as file:
         for row in csv.DictReader(file):
@@ -177,7 +177,7 @@ def share_that_reach(documented: str, values: list[float], rows: int) -> float:
 
 
 def values_by_backend() -> dict[tuple[str, str, str], list[float]]:
-    """(backend, script, quantity) -> the values that docs/sweep.csv holds."""
+    """(backend, script, quantity) -> the values that docs/data/sweep.csv holds."""
     values: dict[tuple[str, str, str], list[float]] = {}
     with SWEEP.open(newline="") as file:
         for row in csv.DictReader(file):
