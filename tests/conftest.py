@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import jupytext
+import numpy as np
 import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -74,6 +75,16 @@ def refusal(folder: pathlib.Path, script: str) -> str:
     return run.stderr.rstrip().splitlines()[-1]
 
 
+def strict_improvements(values: list[float]) -> list[int]:
+    """The 1-based epochs that are better than all before them."""
+    best, epochs = -np.inf, []
+    for epoch, value in enumerate(values, start=1):
+        if value > best:
+            best = value
+            epochs.append(epoch)
+    return epochs
+
+
 def score(model, namespace) -> float:
     """Accuracy on the validation rows, in the batches in which `fit` scored them."""
     rows = namespace["x_validation"], namespace["y_validation"]
@@ -104,6 +115,32 @@ def workspace(tmp_path_factory, results):
                 ):
                     exec(compile(code, f"{script}: {heading}", "exec"), namespace)  # noqa: S102
         return namespaces[script]
+
+    here = pathlib.Path.cwd()
+    os.chdir(REPOSITORY)
+    yield run
+    os.chdir(here)
+
+
+@pytest.fixture
+def execute():
+    """Run the code under one heading of a script with given names, and return all names after it.
+
+    `execute("01_…", "Look", history=recorded)` runs every section whose heading begins with
+    "Look", in a namespace that holds these names; a figure that it makes is in it as well.
+    """
+
+    def run(script: str, heading: str, **names) -> dict:
+        sections = {
+            title: code
+            for title, code in code_under_headings(script).items()
+            if title.startswith(heading) and code
+        }
+        assert sections, f"{script} has no code under {heading}"
+        namespace = dict(names)
+        for title, code in sections.items():
+            exec(compile(code, f"{script}: {title}", "exec"), namespace)  # noqa: S102
+        return namespace
 
     here = pathlib.Path.cwd()
     os.chdir(REPOSITORY)

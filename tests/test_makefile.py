@@ -108,7 +108,12 @@ def test_the_supported_pythons_are_those_of_the_package():
 
 def test_an_unfinished_environment_is_not_taken_for_a_python(tmp_path):
     """An interrupted install leaves .venv/bin/python, which the next run is about to delete."""
-    for name in ("Makefile", "requirements/scripts.txt", "requirements/beyond.txt", f"{SCRIPTS[0]}.py"):
+    for name in (
+        "Makefile",
+        "requirements/scripts.txt",
+        "requirements/beyond.txt",
+        f"{SCRIPTS[0]}.py",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes((REPOSITORY / name).read_bytes())
     (tmp_path / ".venv" / "bin").mkdir(parents=True)

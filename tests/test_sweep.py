@@ -51,7 +51,9 @@ def test_what_script_04_says_of_best_and_last_is_what_the_sweep_saw():
 def test_what_script_08_says_of_overtraining_is_what_the_sweep_saw():
     values = sweep.values_by_backend()
     text = " ".join((REPOSITORY / "08_stop_overtraining.py").read_text().split())
-    assert "the sixty on each backend in `docs/data/sweep.csv`" in text  # 20 runs of three trainings
+    assert (
+        "the sixty on each backend in `docs/data/sweep.csv`" in text
+    )  # 20 runs of three trainings
     for rate, sentence in (
         ("constant", "the last epoch is worse than the best,"),
         ("reduced", "the last is *better*,"),

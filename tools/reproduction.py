@@ -2,8 +2,9 @@
 
     python tools/reproduction.py
 
-Shares and medians come from docs/data/how_typical.csv (script 17) and docs/data/sweep.csv (`make sweep`), our
-own runs from docs/data/results.json (`make figures`), settings from the scripts.
+Shares and medians come from docs/data/how_typical.csv (script 17) and docs/data/sweep.csv
+(`make sweep`), our own runs from docs/data/results.json (`make figures`), settings from
+the scripts.
 """
 
 import csv
@@ -18,7 +19,7 @@ PAGE = REPOSITORY / "docs" / "REPRODUCTION.md"
 EXPERIMENTS = {"reshuffled": "reshuffled", "fixed order": "one order"}
 ALL_ROWS, VALIDATION_ROWS = 768, 254
 
-# Document, where it stands, the value, the quantity in docs/data/how_typical.csv, rows that it counts.
+# Document, where it stands, the value, the quantity in how_typical.csv, rows that it counts.
 # A value of two digits stands in the name of a file, so whatever rounds to it reaches it.
 PIMA = [
     (1, "best of 150 epochs, reached at 146 and 148", "0.84252", "best", VALIDATION_ROWS),

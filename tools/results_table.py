@@ -5,8 +5,9 @@
     python tools/results_table.py 04               one script
     python tools/results_table.py --write-readme   also renew README's tables and figure
 
---write-readme keeps this backend's rows in docs/data/results.json, with machine, versions and commit,
-and writes README's tables from the rows of all backends recorded there. README's figure is the one
+--write-readme keeps this backend's rows in docs/data/results.json, with machine, versions and
+commit, and writes README's tables from the rows of all backends recorded there. README's figure is
+the one
 of the TensorFlow run.
 """
 

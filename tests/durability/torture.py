@@ -1,6 +1,6 @@
 """Kill a training 1,000 times for each kind of file and write down what was left.
 
-    python tests/durability/torture.py files     for each format of a checkpoint: docs/data/torture.csv
+    python tests/durability/torture.py files     for each file format: docs/data/torture.csv
     python tests/durability/torture.py exact     while backups are made: docs/data/torture_exact.csv
     python tests/durability/torture.py workers   one of two, 20 times: docs/data/torture_workers.csv
 
