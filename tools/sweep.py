@@ -13,6 +13,7 @@ so 02 and 04 speak for them.
 import concurrent.futures
 import csv
 import datetime
+import importlib.metadata
 import itertools
 import json
 import math
@@ -80,8 +81,8 @@ def with_seed(text: str, seed: int) -> str:
 def provenance(result: dict) -> dict[str, str]:
     """Where the numbers of this result.json come from, as columns of a CSV."""
     return {
-        "backend": f"{result['backend']} {result['backend_version']}",
-        "python": result["python"],
+        "backend": f"{result['backend']} {importlib.metadata.version(result['backend'])}",
+        "python": platform.python_version(),
         "keras": result["keras"],
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "date": datetime.date.today().isoformat(),
