@@ -151,7 +151,7 @@ check-settings:
 			"$(or $(FROM_UV),$$($(PYTHON) -c 'import sys; print(sys.executable)'))" .venv; \
 		$$INSTALL --compile-bytecode --require-hashes -r $<; \
 	else \
-		INSTALL=".venv/bin/python -m pip install --quiet --disable-pip-version-check"; \
+		INSTALL=".venv/bin/python -m pip install -qq --disable-pip-version-check"; \
 		test -d .venv || $(PYTHON) -m venv .venv; \
 		$$INSTALL --require-hashes -r $<; \
 	fi && $(if $(filter beyond,$*),$$INSTALL --no-deps --require-hashes -r requirements/old-files.txt &&) \
@@ -166,7 +166,7 @@ torch: $(TORCH_ENVIRONMENT)
 
 # Without hashes, so that any build of this version will do: for a processor, for CUDA, for ROCm.
 $(TORCH_ENVIRONMENT): requirements/torch.txt | $(BEYOND_ENVIRONMENT)
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	.venv/bin/python -m pip install -qq --disable-pip-version-check -r $<
 	@touch $@
 
 bench: $(BEYOND_ENVIRONMENT) check-data
