@@ -1,0 +1,106 @@
+"""The tables between markers are the recorded ones, and what is recorded could be ours."""
+
+import json
+import re
+import shutil
+
+import lessons
+import pytest
+import results_table
+from conftest import REPOSITORY, SCRIPTS, path_of
+
+RECORDED = json.loads(results_table.RECORDED.read_text())
+EXPECTED = json.loads((REPOSITORY / "tests" / "expected.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "table"),
+    [
+        (results_table.README, "results", results_table.short_table),
+        (results_table.RESULTS, "results", results_table.results_table),
+        (results_table.RESULTS, "typical", results_table.typical_table),
+    ],
+)
+def test_the_tables_of_the_pages_are_the_recorded_ones(page, name, table):
+    between = rf"<!-- {name} -->\n(.*)\n<!-- /{name} -->"
+    assert re.search(between, page.read_text(), flags=re.DOTALL)[1] == table(RECORDED)
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_the_recorded_numbers_could_be_ours(backend):
+    recorded = RECORDED[backend]
+    assert sorted(recorded["rows"]) == SCRIPTS
+    assert recorded["machine"] and recorded["versions"] and recorded["commit"]
+    for script, row in recorded["rows"].items():
+        low, high = EXPECTED[script]["reproduced"]
+        assert low <= row["reproduced"] <= high
+        assert 1 < row["seconds"] < 300
+    assert recorded["seconds"].startswith(("of the whole process", "from the first line after"))
+
+
+def test_what_is_recorded_comes_from_result_and_note(tmp_path, monkeypatch):
+    for name in ("RECORDED", "README", "RESULTS"):
+        path = tmp_path / getattr(results_table, name).name
+        shutil.copy(getattr(results_table, name), path)
+        monkeypatch.setattr(results_table, name, path)
+    found = {
+        script: {
+            "quantity": "errors",
+            "documented": RECORDED["jax"]["rows"][script]["documented"],
+            "reproduced": number / 8,
+            "files": ["a.keras", "b.keras"],
+            "megabytes": 7.6,
+            "run": {
+                "seconds": 20 + number,
+                "backend": "jax",
+                "backend_version": "1.2.3",
+                "keras": "3.15.1",
+                "python": "3.12.1",
+                "commit": "abc1234",
+            },
+        }
+        for number, script in enumerate(SCRIPTS, start=1)
+    }
+    results_table.write_pages(results_table.record(found))
+    again = json.loads((tmp_path / "results.json").read_text())
+    assert again["tensorflow"] == RECORDED["tensorflow"]
+    assert again["jax"]["versions"] == "JAX 1.2.3, Keras 3.15.1, Python 3.12.1"
+    assert again["jax"]["rows"][SCRIPTS[2]]["seconds"] == 23
+    readme, page = ((tmp_path / name).read_text() for name in ("README.md", "RESULTS.md"))
+    (row,) = (line for line in readme.splitlines() if line.startswith("| [03 "))
+    assert row.split(" | ")[1:] == [
+        "Jason Brownlee, *Deep Learning With Python*",
+        "0.7773",
+        f"{RECORDED['tensorflow']['rows'][SCRIPTS[2]]['reproduced']:.4f}",
+        "0.3750 |",
+    ]
+    assert f"]({SCRIPTS[2]}.py)" in row and f" {lessons.title(path_of(SCRIPTS[2]))}]" in row
+    (row,) = (line for line in page.splitlines() if line.startswith("| [03 "))
+    assert "network.json / 2 files, 8 MB" in row and row.endswith("| 0.3750 | 5 | 23 |")
+    assert "commit abc1234; seconds of the whole process" in page
+    by_hand = {script: result | {"run": None} for script, result in found.items()}
+    with pytest.raises(SystemExit, match="make all"):
+        results_table.record(by_hand)
+
+
+def test_each_value_stands_beside_the_tutorial_that_reports_it():
+    """The tutorials' own numbers, as their texts print them."""
+    documented = {script: RECORDED["jax"]["rows"][script]["documented"] for script in SCRIPTS}
+    assert documented == {
+        "01_checkpoint_improvements": 0.84252,
+        "02_checkpoint_best_only": 0.79528,
+        "03_load_checkpoint": 0.7773,
+        "04_mnist_every_epoch": 0.9830,
+        "05_mnist_best_only": 0.9830,
+        "06_resume_training": None,
+        "07_checkpoint_options": 7,
+        "08_stop_overtraining": None,
+        "09_weights_or_whole_model": None,
+        "10_custom_callback": None,
+    }
+    assert list(results_table.VALUE_FROM) == SCRIPTS
+
+
+def test_a_figure_is_shown_by_a_page_or_not_kept():
+    kept = sorted(path.stem for path in results_table.FIGURES.glob("*.png"))
+    assert kept == results_table.figures_shown()
