@@ -44,6 +44,11 @@ def code_under_headings(script: str) -> dict[str, str]:
     return sections
 
 
+def docstring(script: str) -> str:
+    """The first cell's text."""
+    return lessons.first_cell(path_of(script))
+
+
 def contents(folder: pathlib.Path) -> dict[str, str]:
     """Relative path -> SHA-256, for every file below the folder."""
     return {

@@ -1,4 +1,4 @@
-"""The tables between markers are the recorded ones, and what is recorded could be ours."""
+"""The tables between markers are made from what is recorded, and that from the runs."""
 
 import json
 import re
@@ -7,10 +7,9 @@ import shutil
 import lessons
 import pytest
 import results_table
-from conftest import REPOSITORY, SCRIPTS, path_of
+from conftest import SCRIPTS, path_of
 
 RECORDED = json.loads(results_table.RECORDED.read_text())
-EXPECTED = json.loads((REPOSITORY / "tests" / "expected.json").read_text())
 
 
 @pytest.mark.parametrize(
@@ -24,18 +23,6 @@ EXPECTED = json.loads((REPOSITORY / "tests" / "expected.json").read_text())
 def test_the_tables_of_the_pages_are_the_recorded_ones(page, name, table):
     between = rf"<!-- {name} -->\n(.*)\n<!-- /{name} -->"
     assert re.search(between, page.read_text(), flags=re.DOTALL)[1] == table(RECORDED)
-
-
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_the_recorded_numbers_could_be_ours(backend):
-    recorded = RECORDED[backend]
-    assert sorted(recorded["rows"]) == SCRIPTS
-    assert recorded["machine"] and recorded["versions"] and recorded["commit"]
-    for script, row in recorded["rows"].items():
-        low, high = EXPECTED[script]["reproduced"]
-        assert low <= row["reproduced"] <= high
-        assert 1 < row["seconds"] < 300
-    assert recorded["seconds"].startswith(("of the whole process", "from the first line after"))
 
 
 def test_what_is_recorded_comes_from_result_and_note(tmp_path, monkeypatch):
@@ -81,24 +68,6 @@ def test_what_is_recorded_comes_from_result_and_note(tmp_path, monkeypatch):
     by_hand = {script: result | {"run": None} for script, result in found.items()}
     with pytest.raises(SystemExit, match="make all"):
         results_table.record(by_hand)
-
-
-def test_each_value_stands_beside_the_tutorial_that_reports_it():
-    """The tutorials' own numbers, as their texts print them."""
-    documented = {script: RECORDED["jax"]["rows"][script]["documented"] for script in SCRIPTS}
-    assert documented == {
-        "01_checkpoint_improvements": 0.84252,
-        "02_checkpoint_best_only": 0.79528,
-        "03_load_checkpoint": 0.7773,
-        "04_mnist_every_epoch": 0.9830,
-        "05_mnist_best_only": 0.9830,
-        "06_resume_training": None,
-        "07_checkpoint_options": 7,
-        "08_stop_overtraining": None,
-        "09_weights_or_whole_model": None,
-        "10_custom_callback": None,
-    }
-    assert list(results_table.VALUE_FROM) == SCRIPTS
 
 
 def test_a_figure_is_shown_by_a_page_or_not_kept():
