@@ -2,10 +2,8 @@
 
 import csv
 import json
-import re
 import shutil
 
-import keras
 import lessons
 import numpy as np
 import pytest
@@ -91,29 +89,6 @@ def test_13_the_background_save_holds_the_training_less(found):
 
 def test_no_script_of_part_two_is_run_again():
     assert would_run(target="beyond") == []
-
-
-def test_readme_lists_every_script_of_part_two():
-    readme = (REPOSITORY / "README.md").read_text()
-    assert re.findall(r"^- \[beyond/(\d\d_\w+)\.py\]", readme, flags=re.MULTILINE) == BEYOND
-
-
-def test_readme_s_training_with_both_classes_runs(tmp_path, monkeypatch):
-    readme = (REPOSITORY / "README.md").read_text()
-    (training,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
-    lines = [line for line in training.splitlines() if line]
-    assert len(lines) <= 10
-    monkeypatch.chdir(tmp_path)
-    chance = np.random.default_rng(1)
-    rows = chance.random((400, 4), "float32")
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
-    model.compile("adam", "mse")
-    names = {"keras": keras, "model": model, "x": rows[:300], "y": rows[:300].sum(1)}
-    names |= {"x_validation": rows[300:], "y_validation": rows[300:].sum(1)}
-    exec(training, names)  # noqa: S102
-    assert verify("best.keras") == "checksum"
-    assert not (tmp_path / "backup").exists()
-    assert len(model.history.epoch) > 5
 
 
 @pytest.mark.parametrize(
