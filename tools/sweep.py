@@ -27,25 +27,18 @@ import subprocess
 import sys
 import tempfile
 
-REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+import lessons
+from lessons import REPOSITORY
+
 SWEEP = REPOSITORY / "docs" / "data" / "sweep.csv"
 HOW_TYPICAL = REPOSITORY / "docs" / "data" / "how_typical.csv"
 EXPECTED = REPOSITORY / "tests" / "expected.json"
 SEEDS = range(1, 21)
-SCRIPTS = (
-    "02_checkpoint_best_only.py",
-    "03_load_checkpoint.py",
-    "04_mnist_every_epoch.py",
-    "06_resume_training.py",
-    "07_checkpoint_options.py",
-    "08_stop_overtraining.py",
-    "09_weights_or_whole_model.py",
-    "10_custom_callback.py",
-)
 SPEAKS_FOR = {
     "01_checkpoint_improvements": "02_checkpoint_best_only",
     "05_mnist_best_only": "04_mnist_every_epoch",
 }
+SCRIPTS = tuple(path.name for path in lessons.scripts(".") if path.stem not in SPEAKS_FOR)
 ALWAYS_NO = 500 / 768  # the share of right answers if all are "no diabetes"
 NEVER_BELOW = {("06_resume_training", "reproduced"): ALWAYS_NO}  # 20 epochs sometimes get near it
 FIELDS = ["script", "seed", "quantity", "value", "backend", "python", "keras", "machine", "date"]
