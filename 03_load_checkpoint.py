@@ -24,14 +24,11 @@ seed has no part in the loaded weights; it fixes the order of the rows in those 
 """
 
 # %%
-import importlib.metadata
 import json
 import math
 import pathlib
-import platform
 import shutil
 import sys
-import time
 
 import h5py
 import keras
@@ -47,7 +44,6 @@ BEST_FILE = pathlib.Path("out/02_checkpoint_best_only/weights.best.weights.h5")
 RECORD = pathlib.Path("out/02_checkpoint_best_only/result.json")
 OUT = pathlib.Path("out/03_load_checkpoint")
 
-started = time.perf_counter()
 keras.utils.set_random_seed(SEED)
 
 # %% [markdown]
@@ -61,14 +57,8 @@ have to be kept and applied again.
 """
 
 # %%
-DATA = pathlib.Path("data/pima-indians-diabetes.csv")
-restore = f"In the root of the repository, restore it: git checkout -- {DATA}"
-try:
-    table = np.loadtxt(DATA, delimiter=",", ndmin=2)
-except (OSError, ValueError) as error:
-    sys.exit(f"{DATA} cannot be read ({error}). {restore}")
-if table.shape != (768, 9):
-    sys.exit(f"{DATA} has shape {table.shape}, not (768, 9). {restore}")
+table = np.loadtxt("data/pima-indians-diabetes.csv", delimiter=",")
+assert table.shape == (768, 9), f"data/pima-indians-diabetes.csv has shape {table.shape}"
 
 x, y = table[:, :8], table[:, 8]
 training_rows = int(len(x) * (1 - VALIDATION_SPLIT))
@@ -302,10 +292,7 @@ result = {
     "further_val_accuracy": further_accuracy,
     "best_epoch": recorded_epoch,
     "files": ["network.json"],
-    "seconds": round(time.perf_counter() - started, 1),
-    "python": platform.python_version(),
     "keras": keras.version(),
     "backend": keras.backend.backend(),
-    "backend_version": importlib.metadata.version(keras.backend.backend()),
 }
 (OUT / "result.json").write_text(json.dumps(result, indent=1))

@@ -33,20 +33,17 @@ both will write into the same folder.
 """
 
 # %%
-import importlib.metadata
 import io
 import json
 import math
 import os
 import pathlib
-import platform
 import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 import zlib
 
@@ -65,7 +62,6 @@ NAMED_DIR = os.environ.get("CHECKPOINT_DIR")
 CHECKPOINT_DIR = pathlib.Path(NAMED_DIR or OUT / "checkpoints")
 CHECKPOINT_NAME = "weights-{epoch:02d}-{val_accuracy:.3f}.keras"
 
-started = time.perf_counter()
 keras.utils.set_random_seed(SEED)
 
 # %% [markdown]
@@ -78,14 +74,8 @@ which of them validate is decided by counting, not by chance.
 """
 
 # %%
-DATA = pathlib.Path("data/pima-indians-diabetes.csv")
-restore = f"In the root of the repository, restore it: git checkout -- {DATA}"
-try:
-    table = np.loadtxt(DATA, delimiter=",", ndmin=2)
-except (OSError, ValueError) as error:
-    sys.exit(f"{DATA} cannot be read ({error}). {restore}")
-if table.shape != (768, 9):
-    sys.exit(f"{DATA} has shape {table.shape}, not (768, 9). {restore}")
+table = np.loadtxt("data/pima-indians-diabetes.csv", delimiter=",")
+assert table.shape == (768, 9), f"data/pima-indians-diabetes.csv has shape {table.shape}"
 
 x, y = table[:, :8], table[:, 8]
 training_rows = int(len(x) * (1 - VALIDATION_SPLIT))
@@ -388,11 +378,8 @@ result = {
     "val_accuracy": [*before.values(), *after.values()],
     "uninterrupted_val_accuracy": uninterrupted,
     "files": sorted(f"{CHECKPOINT_DIR.name}/{p.name}" for p in checkpoints_by_epoch().values()),
-    "seconds": round(time.perf_counter() - started, 1),
-    "python": platform.python_version(),
     "keras": keras.version(),
     "backend": keras.backend.backend(),
-    "backend_version": importlib.metadata.version(keras.backend.backend()),
 }
 if not NAMED_DIR:
     (OUT / "result.json").write_text(json.dumps(result, indent=1))

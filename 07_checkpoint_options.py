@@ -27,13 +27,11 @@ parameters, one of which, `period`, is gone today; two have come instead, `save_
 
 # %%
 import contextlib
-import importlib.metadata
 import inspect
 import io
 import json
 import math
 import pathlib
-import platform
 import shutil
 import sys
 import time
@@ -51,7 +49,6 @@ VALIDATION_SPLIT = 0.33
 DOCUMENTED_PARAMETERS = 7  # document 4's list
 OUT = pathlib.Path("out/07_checkpoint_options")
 
-started = time.perf_counter()
 keras.utils.set_random_seed(SEED)
 
 # %% [markdown]
@@ -64,14 +61,8 @@ name or to monitor.
 """
 
 # %%
-DATA = pathlib.Path("data/pima-indians-diabetes.csv")
-restore = f"In the root of the repository, restore it: git checkout -- {DATA}"
-try:
-    table = np.loadtxt(DATA, delimiter=",", ndmin=2)
-except (OSError, ValueError) as error:
-    sys.exit(f"{DATA} cannot be read ({error}). {restore}")
-if table.shape != (768, 9):
-    sys.exit(f"{DATA} has shape {table.shape}, not (768, 9). {restore}")
+table = np.loadtxt("data/pima-indians-diabetes.csv", delimiter=",")
+assert table.shape == (768, 9), f"data/pima-indians-diabetes.csv has shape {table.shape}"
 
 x, y = table[:, :8], table[:, 8]
 training_rows = int(len(x) * (1 - VALIDATION_SPLIT))
@@ -491,10 +482,7 @@ result = {
     "val_accuracy": curve["val_accuracy"],
     "trainings": trainings,
     "files": sorted(str(path.relative_to(OUT)) for path in OUT.glob("*/*")),
-    "seconds": round(time.perf_counter() - started, 1),
-    "python": platform.python_version(),
     "keras": keras.version(),
     "backend": keras.backend.backend(),
-    "backend_version": importlib.metadata.version(keras.backend.backend()),
 }
 (OUT / "result.json").write_text(json.dumps(result, indent=1))

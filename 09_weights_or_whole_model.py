@@ -27,11 +27,9 @@ second network, of the car names, is there for its vocabulary.
 """
 
 # %%
-import importlib.metadata
 import json
 import math
 import pathlib
-import platform
 import shutil
 import statistics
 import sys
@@ -52,7 +50,6 @@ VALIDATION_CARS = 78
 ORIGINS = ["USA", "Europe", "Japan"]
 OUT = pathlib.Path("out/09_weights_or_whole_model")
 
-started = time.perf_counter()
 keras.utils.set_random_seed(SEED)
 
 # %% [markdown]
@@ -66,16 +63,10 @@ the USA, 2 for Europe and 3 for Japan. The names are as someone once typed them:
 """
 
 # %%
-DATA = pathlib.Path("data/auto-mpg.csv")
-restore = f"In the root of the repository, restore it: git checkout -- {DATA}"
-try:
-    table = np.loadtxt(DATA, delimiter=",", dtype=str, ndmin=2)
-    x, y = table[:, :7].astype("float32"), table[:, 8].astype("float32")
-except (OSError, ValueError, IndexError) as error:
-    sys.exit(f"{DATA} cannot be read ({error}). {restore}")
-if table.shape != (392, 9):
-    sys.exit(f"{DATA} has shape {table.shape}, not (392, 9). {restore}")
+table = np.loadtxt("data/auto-mpg.csv", delimiter=",", dtype=str)
+assert table.shape == (392, 9), f"data/auto-mpg.csv has shape {table.shape}"
 
+x, y = table[:, :7].astype("float32"), table[:, 8].astype("float32")
 order = np.random.default_rng(0).permutation(len(table))
 training, validation, test = np.split(order, [TRAINING_CARS, TRAINING_CARS + VALIDATION_CARS])
 x = (x - x[training].mean(axis=0)) / x[training].std(axis=0)
@@ -463,10 +454,7 @@ result = {
     "files": sorted(
         str(p.relative_to(OUT)) for p in OUT.rglob("*") if p.suffix != ".png" and p.is_file()
     ),
-    "seconds": round(time.perf_counter() - started, 1),
-    "python": platform.python_version(),
     "keras": keras.version(),
     "backend": keras.backend.backend(),
-    "backend_version": importlib.metadata.version(keras.backend.backend()),
 }
 (OUT / "result.json").write_text(json.dumps(result, indent=1))

@@ -27,14 +27,11 @@ there for the moment between writing and deleting.
 """
 
 # %%
-import importlib.metadata
 import json
 import math
 import pathlib
-import platform
 import shutil
 import sys
-import time
 
 import keras
 import matplotlib.pyplot as plt
@@ -50,7 +47,6 @@ KEEP_NEWEST = 2
 KEEP_BEST = 3
 OUT = pathlib.Path("out/10_custom_callback")
 
-started = time.perf_counter()
 keras.utils.set_random_seed(SEED)
 
 # %% [markdown]
@@ -63,16 +59,10 @@ cars have no part here, since nothing is claimed about new ones.
 """
 
 # %%
-DATA = pathlib.Path("data/auto-mpg.csv")
-restore = f"In the root of the repository, restore it: git checkout -- {DATA}"
-try:
-    table = np.loadtxt(DATA, delimiter=",", dtype=str, ndmin=2)
-    x, y = table[:, :7].astype("float32"), table[:, 8].astype("float32")
-except (OSError, ValueError, IndexError) as error:
-    sys.exit(f"{DATA} cannot be read ({error}). {restore}")
-if table.shape != (392, 9):
-    sys.exit(f"{DATA} has shape {table.shape}, not (392, 9). {restore}")
+table = np.loadtxt("data/auto-mpg.csv", delimiter=",", dtype=str)
+assert table.shape == (392, 9), f"data/auto-mpg.csv has shape {table.shape}"
 
+x, y = table[:, :7].astype("float32"), table[:, 8].astype("float32")
 order = np.random.default_rng(0).permutation(len(table))
 training, validation, test = np.split(order, [TRAINING_CARS, TRAINING_CARS + VALIDATION_CARS])
 x = (x - x[training].mean(axis=0)) / x[training].std(axis=0)
@@ -298,10 +288,7 @@ result = {
     "val_loss": val_loss,
     "listings": listings,
     "files": sorted(path.name for path in OUT.glob("*.keras")),
-    "seconds": round(time.perf_counter() - started, 1),
-    "python": platform.python_version(),
     "keras": keras.version(),
     "backend": keras.backend.backend(),
-    "backend_version": importlib.metadata.version(keras.backend.backend()),
 }
 (OUT / "result.json").write_text(json.dumps(result, indent=1))

@@ -36,12 +36,10 @@ out from what else goes on in the machine.
 """
 
 # %%
-import importlib.metadata
 import json
 import math
 import os
 import pathlib
-import platform
 import shutil
 import sys
 import time
@@ -60,7 +58,6 @@ EPOCH_OUTLASTS_SAVE_BY = 1.5
 OUT = pathlib.Path("out/13_background_checkpoint")
 CHECKPOINTS = OUT / "checkpoints"
 
-started = time.perf_counter()
 chance = np.random.default_rng(SEED)
 keras.utils.set_random_seed(SEED)
 
@@ -378,10 +375,7 @@ result = {
     "state_megabytes": megabytes,
     "seconds_per_save": tables,
     "files": ["seconds_per_save.png"],
-    "seconds": round(time.perf_counter() - started, 1),
-    "python": platform.python_version(),
     "keras": keras.version(),
     "backend": keras.backend.backend(),
-    "backend_version": importlib.metadata.version(keras.backend.backend()),
 }
 (OUT / "result.json").write_text(json.dumps(result, indent=1))

@@ -34,18 +34,15 @@ such a file.
 
 # %%
 import hashlib
-import importlib.metadata
 import json
 import math
 import os
 import pathlib
-import platform
 import resource
 import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import h5py
 import keras
@@ -82,7 +79,6 @@ CASES = {
 OUT = pathlib.Path("out/16_untrusted_checkpoint")
 MARKER = OUT / "marker"
 
-started = time.perf_counter()
 keras.utils.set_random_seed(SEED)
 
 # %% [markdown]
@@ -94,14 +90,8 @@ third shows what a network is worth whose weights were loaded without complaint.
 """
 
 # %%
-DATA = pathlib.Path("data/pima-indians-diabetes.csv")
-restore = f"In the root of the repository, restore it: git checkout -- {DATA}"
-try:
-    table = np.loadtxt(DATA, delimiter=",", ndmin=2)
-except (OSError, ValueError) as error:
-    sys.exit(f"{DATA} cannot be read ({error}). {restore}")
-if table.shape != (768, 9):
-    sys.exit(f"{DATA} has shape {table.shape}, not (768, 9). {restore}")
+table = np.loadtxt("data/pima-indians-diabetes.csv", delimiter=",")
+assert table.shape == (768, 9), f"data/pima-indians-diabetes.csv has shape {table.shape}"
 
 x, y = table[:, :8], table[:, 8]
 training_rows = int(len(x) * (1 - VALIDATION_SPLIT))
@@ -610,10 +600,7 @@ result = {
     "sums": sums,
     "hdf5": h5py.version.hdf5_version,
     "files": sorted(CASES),
-    "seconds": round(time.perf_counter() - started, 1),
-    "python": platform.python_version(),
     "keras": keras.version(),
     "backend": keras.backend.backend(),
-    "backend_version": importlib.metadata.version(keras.backend.backend()),
 }
 (OUT / "result.json").write_text(json.dumps(result, indent=1))

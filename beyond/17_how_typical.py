@@ -34,12 +34,10 @@ epochs. `DOCUMENTED_EPOCHS` are these.
 
 # %%
 import csv
-import importlib.metadata
 import json
 import math
 import os
 import pathlib
-import platform
 import shutil
 import sys
 import time
@@ -68,7 +66,6 @@ try:
 except (OSError, ValueError, KeyError) as error:
     sys.exit(f"{SCRIPT_01} cannot be read ({error}). Make it: python {SCRIPT_01.parent.name}.py")
 
-started = time.perf_counter()
 keras.utils.set_random_seed(SEED)
 
 # %% [markdown]
@@ -79,14 +76,8 @@ The cell of script 01: the last third of the rows validates.
 """
 
 # %%
-DATA = pathlib.Path("data/pima-indians-diabetes.csv")
-restore = f"In the root of the repository, restore it: git checkout -- {DATA}"
-try:
-    table = np.loadtxt(DATA, delimiter=",", ndmin=2)
-except (OSError, ValueError) as error:
-    sys.exit(f"{DATA} cannot be read ({error}). {restore}")
-if table.shape != (768, 9):
-    sys.exit(f"{DATA} has shape {table.shape}, not (768, 9). {restore}")
+table = np.loadtxt("data/pima-indians-diabetes.csv", delimiter=",")
+assert table.shape == (768, 9), f"data/pima-indians-diabetes.csv has shape {table.shape}"
 
 x, y = table[:, :8], table[:, 8]
 training_rows = int(len(x) * (1 - VALIDATION_SPLIT))
@@ -461,8 +452,8 @@ assert gain.mean() < 0.005
 ## Result
 
 `runs.csv` holds a row for each run, so that any other question about their distribution can be
-asked without training again. The repository keeps a copy, `docs/data/how_typical.csv`, and sums it up
-in `docs/REPRODUCTION.md`.
+asked without training again. The repository keeps a copy, `docs/data/how_typical.csv`, and sums it
+up in `docs/REPRODUCTION.md`.
 """
 
 # %%
@@ -486,11 +477,8 @@ result = {
     "gain": with_standard_error(gain),
     "seconds_to_train": round(seconds_to_train, 1),
     "files": ["distribution.png", "runs.csv"],
-    "seconds": round(time.perf_counter() - started, 1),
-    "python": platform.python_version(),
     "keras": keras.version(),
     "backend": keras.backend.backend(),
-    "backend_version": importlib.metadata.version(keras.backend.backend()),
 }
 (OUT / "result.json").write_text(json.dumps(result, indent=1))
 print(f"{len(SEEDS)} trainings took {seconds_to_train:.0f} seconds, compiling included")

@@ -1,6 +1,5 @@
 """What several tests need: the scripts, cut into cells, and the results that `make all` left."""
 
-import ast
 import hashlib
 import json
 import os
@@ -10,11 +9,14 @@ import subprocess
 import sys
 
 import jupytext
+import lessons
+import matplotlib.image
+import numpy as np
 import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-SCRIPTS = sorted(path.stem for path in REPOSITORY.glob("[0-9][0-9]_*.py"))
-BEYOND = sorted(path.stem for path in REPOSITORY.glob("beyond/[0-9][0-9]_*.py"))
+SCRIPTS = [path.stem for path in lessons.scripts(".")]
+BEYOND = [path.stem for path in lessons.scripts("beyond")]
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 
 
@@ -24,7 +26,7 @@ def path_of(script: str) -> pathlib.Path:
 
 
 # What these teach needs that backend, so they set it.
-ALWAYS_JAX = [s for s in BEYOND if '"KERAS_BACKEND"] = "jax"' in path_of(s).read_text()]
+ALWAYS_JAX = [s for s in BEYOND if lessons.sets_backend(path_of(s)) == "jax"]
 
 
 def code_under_headings(script: str) -> dict[str, str]:
@@ -44,7 +46,7 @@ def code_under_headings(script: str) -> dict[str, str]:
 
 def docstring(script: str) -> str:
     """The first cell's text."""
-    return ast.get_docstring(ast.parse(path_of(script).read_text()))
+    return lessons.first_cell(path_of(script))
 
 
 def contents(folder: pathlib.Path) -> dict[str, str]:
@@ -54,6 +56,25 @@ def contents(folder: pathlib.Path) -> dict[str, str]:
         for path in folder.rglob("*")
         if path.is_file()
     }
+
+
+def figure_of(script: str) -> pathlib.Path:
+    """The figure that the script has left."""
+    return REPOSITORY / "out" / script / lessons.figure(path_of(script))
+
+
+def thumbnail(figure: pathlib.Path) -> np.ndarray:
+    """The figure in 40 by 40 shades of grey, to see which of several it is."""
+    shades = matplotlib.image.imread(figure)[..., :3].mean(axis=2)
+    rows, columns = (np.linspace(0, size, 41).astype(int)[:-1] for size in shades.shape)
+    sums = np.add.reduceat(np.add.reduceat(shades, rows, axis=0), columns, axis=1)
+    return sums / sums.max()
+
+
+def most_alike(figure: pathlib.Path, scripts: list[str]) -> str:
+    """The script whose figure in out/ is most like this one."""
+    ours = thumbnail(figure)
+    return min(scripts, key=lambda script: np.abs(thumbnail(figure_of(script)) - ours).mean())
 
 
 def refusal(folder: pathlib.Path, script: str) -> str:
@@ -72,6 +93,16 @@ def refusal(folder: pathlib.Path, script: str) -> str:
     assert "Traceback" not in run.stderr
     assert contents(folder) == before
     return run.stderr.rstrip().splitlines()[-1]
+
+
+def strict_improvements(values: list[float]) -> list[int]:
+    """The 1-based epochs that are better than all before them."""
+    best, epochs = -np.inf, []
+    for epoch, value in enumerate(values, start=1):
+        if value > best:
+            best = value
+            epochs.append(epoch)
+    return epochs
 
 
 def score(model, namespace) -> float:
@@ -104,6 +135,32 @@ def workspace(tmp_path_factory, results):
                 ):
                     exec(compile(code, f"{script}: {heading}", "exec"), namespace)  # noqa: S102
         return namespaces[script]
+
+    here = pathlib.Path.cwd()
+    os.chdir(REPOSITORY)
+    yield run
+    os.chdir(here)
+
+
+@pytest.fixture
+def execute():
+    """Run the code under one heading of a script with given names, and return all names after it.
+
+    `execute("01_…", "Look", history=recorded)` runs every section whose heading begins with
+    "Look", in a namespace that holds these names; a figure that it makes is in it as well.
+    """
+
+    def run(script: str, heading: str, **names) -> dict:
+        sections = {
+            title: code
+            for title, code in code_under_headings(script).items()
+            if title.startswith(heading) and code
+        }
+        assert sections, f"{script} has no code under {heading}"
+        namespace = dict(names)
+        for title, code in sections.items():
+            exec(compile(code, f"{script}: {title}", "exec"), namespace)  # noqa: S102
+        return namespace
 
     here = pathlib.Path.cwd()
     os.chdir(REPOSITORY)

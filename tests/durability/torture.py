@@ -1,6 +1,6 @@
 """Kill a training 1,000 times for each kind of file and write down what was left.
 
-    python tests/durability/torture.py files     for each format of a checkpoint: docs/data/torture.csv
+    python tests/durability/torture.py files     for each file format: docs/data/torture.csv
     python tests/durability/torture.py exact     while backups are made: docs/data/torture_exact.csv
     python tests/durability/torture.py workers   one of two, 20 times: docs/data/torture_workers.csv
 
@@ -21,10 +21,10 @@ import sys
 import tempfile
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(REPOSITORY / "tests"))
+sys.path.insert(0, str(REPOSITORY / "tools"))
 from results_table import processor
 
-DOCS = REPOSITORY / "docs"
+DOCS = REPOSITORY / "docs" / "data"
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 KILLS = 1000
 KILLS_OF_WORKERS = 20
