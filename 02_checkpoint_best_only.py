@@ -74,13 +74,14 @@ batches_per_epoch = math.ceil(training_rows / BATCH_SIZE)
 """
 ## Build the model: Pima
 
-A unit multiplies its inputs by adjustable numbers, the *weights*, and adds one more, the *bias*; a
-layer is a row of units. `kernel_initializer` says how the weights start: here as random numbers
-between -0.05 and 0.05. The network has layers of 12, 8 and 1 units. The last one answers with a
-probability of diabetes.
+A unit multiplies its inputs by adjustable numbers, the *weights*, adds one more, the *bias*, and
+applies its *activation* function. A layer is a row of units. `kernel_initializer` says how the
+weights start: here as random numbers between -0.05 and 0.05. The network has layers of 12, 8 and 1
+units. The last one answers with a probability of diabetes.
 
-The *loss* measures how wrong the probabilities are. The optimizer Adam adjusts the weights after
-each batch to lower the loss. Accuracy, the share of correct answers, is only watched.
+The *loss* measures how wrong the probabilities are. The *optimizer*, Adam, adjusts the weights
+after each batch to lower the loss. Accuracy, the share of correct answers, is a *metric*: Keras
+reports it, and does not train for it.
 `steps_per_execution` here, `steps_per_epoch` and `validation_batch_size` below save time and change
 no bit of the weights and scores.
 """

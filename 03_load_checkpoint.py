@@ -115,7 +115,7 @@ model.optimizer.build(model.trainable_variables)
 try:
     model.load_weights(BEST_FILE)
 except (OSError, KeyError, ValueError) as error:
-    sys.exit(f"{BEST_FILE} cannot be loaded ({error!r}). {make_it}")
+    sys.exit(f"{BEST_FILE} cannot be loaded ({type(error).__name__}). {make_it}")
 loaded_steps = int(model.optimizer.iterations)
 
 recorded = json.loads(RECORD.read_text())
