@@ -709,30 +709,34 @@ def test_04_check_notices(wrong, execute):
     fails(execute, FOURTH, FOURTH_CHECK, **wrong)
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {},
-        {"best_model": Scored(ROWS, 200, accuracy=0.7 - 1e-7, steps=5 * 240)},
-        {"best_model": Scored(ROWS, 200, accuracy=0.7, steps=6 * 240)},
-        {"best_epoch": 4},
-        {"another file": True},
-        {"no file": True},
-    ],
-    ids=["nothing", "score", "steps", "epoch", "two files", "no file"],
-)
-def test_05_check_notices(wrong, execute, tmp_path):
+@pytest.fixture
+def fifth_check(execute, tmp_path):
     file = tmp_path / "mnist-dense.keras"
     file.write_text("a model")
     names = FOURTH_CHECK | {"OUT": tmp_path, "FILE": file}
     execute(FIFTH, "Check", **names)
-    if wrong.pop("another file", False):
-        (tmp_path / "another.keras").write_text("a model")
-    elif wrong.pop("no file", False):
-        file.unlink()
-    elif not wrong:
-        return
-    fails(execute, FIFTH, names, **wrong)
+    return names
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"best_model": Scored(ROWS, 200, accuracy=0.7 - 1e-7, steps=5 * 240)},
+        {"best_model": Scored(ROWS, 200, accuracy=0.7, steps=6 * 240)},
+        {"best_epoch": 4},
+    ],
+    ids=["score", "steps", "epoch"],
+)
+def test_05_check_notices(wrong, fifth_check, execute):
+    fails(execute, FIFTH, fifth_check, **wrong)
+
+
+def test_05_check_notices_a_second_file_and_a_missing_one(fifth_check, execute, tmp_path):
+    (tmp_path / "another.keras").write_text("a model")
+    fails(execute, FIFTH, fifth_check)
+    (tmp_path / "another.keras").unlink()
+    fifth_check["FILE"].unlink()
+    fails(execute, FIFTH, fifth_check)
 
 
 # --- Prose: the numbers are those of the data, the runs and the sweep ---
