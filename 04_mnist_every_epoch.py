@@ -184,7 +184,7 @@ upper.set_title(f"MNIST: best accuracy at epoch {best_epoch}, lowest loss at epo
 upper.set(ylabel="accuracy (share of correct answers)")
 lower.set(xlabel="epoch", ylabel="loss (cross-entropy)")
 upper.legend(loc="center right")
-lower.legend(loc="upper right")
+lower.legend(loc="upper center", bbox_to_anchor=(0.4, 1))
 upper.grid(alpha=0.3)
 lower.grid(alpha=0.3)
 figure.savefig(OUT / "accuracy_and_loss.png", dpi=150)

@@ -346,6 +346,37 @@ def test_04_shows_the_best_accuracy_and_the_lowest_loss(draw):
     assert upper.get_ylabel().startswith("accuracy") and lower.get_ylabel().startswith("loss")
 
 
+def covered(axes) -> list[str]:
+    """The labels of the lines that run below the legend."""
+    box = axes.get_legend().get_window_extent()
+    found = []
+    for line in axes.lines:
+        corners = line.get_transform().transform(line.get_xydata())
+        steps = np.arange(0, max(len(corners) - 1, 0.01), 0.01)  # points between the corners, too
+        x, y = (np.interp(steps, range(len(corners)), corners[:, axis]) for axis in (0, 1))
+        if np.any((x >= box.x0) & (x <= box.x1) & (y >= box.y0) & (y <= box.y1)):
+            found.append(line.get_label())
+    return found
+
+
+@pytest.mark.parametrize("script", [FIRST, SECOND, FOURTH, FIFTH])
+def test_the_legend_covers_no_line(script, results, draw):
+    """Drawn from the recorded scores; for curves that are not recorded stand similar ones."""
+    result = results[script]
+    epochs = len(result["val_accuracy"])
+    falling = [0.31 * 0.7**epoch for epoch in range(epochs)]
+    training = [min(1, 0.98 * value) for value in result["val_accuracy"]]
+    curves = {"accuracy": training, "val_accuracy": result["val_accuracy"], "loss": falling}
+    curves["val_loss"] = [0.07 + 0.5 * value for value in falling]
+    given = {name: result[name] for name in ("val_accuracy", "saved_epochs")}
+    given |= {"EPOCHS": epochs, "history": types.SimpleNamespace(history=curves)}
+    given |= {"training_loss": falling, "val_loss": curves["val_loss"]}
+    for best in {result["best_epoch"], *((17, 25) if script == FOURTH else ())}:
+        given |= {"best_epoch": best, "best_val_accuracy": max(result["val_accuracy"])}
+        axes = draw(script, **CURVES | given)
+        assert [covered(each) for each in axes] == [[]] * len(axes)
+
+
 def test_every_figure_has_a_name_of_its_own():
     named = [re.findall(r"`(\w+\.png)`", docstring(script)) for script in LESSONS]
     assert all(len(found) == 1 for found in named)
