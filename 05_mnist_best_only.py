@@ -154,7 +154,7 @@ print(f"Disk: {megabytes:.1f} MB, against {EPOCHS * megabytes:.1f} MB for {EPOCH
 
 # %% [markdown]
 """
-## Look: the one file that is left
+## Look: the one whole model that is left
 
 The file is written again at each rise of the score, late in the training too. Each save overwrote
 the one before it. Only the ringed one, the best, is still on disk.
