@@ -363,7 +363,7 @@ axes.plot(list(before), list(before.values()), "o-", color="#0072B2", label="bef
 seam = before[loaded_epoch]
 resumed_curve = {loaded_epoch: seam, **after}
 axes.plot(list(resumed_curve), list(resumed_curve.values()), ".-", color="#E69F00", label="resumed")
-others = list(zip([seam, seam], *zip(*other_orders)))  # one row an epoch, one column a training
+others = [[seam, seam], *zip(*other_orders)]  # one row an epoch, one column a training
 axes.plot(list(resumed_curve), others, ":", color="#CC79A7", label=["rows in other orders", "_"])
 axes.plot(loaded_epoch, seam, "o", ms=15, mfc="none", mec="#D55E00", label="loaded")
 axes.set_title(f"Pima, validation: stopped after epoch {loaded_epoch}, resumed to epoch {EPOCHS}")
