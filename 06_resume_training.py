@@ -314,7 +314,7 @@ if found != own or loaded_steps != loaded_epoch * batches_per_epoch:
 for useless in damaged:
     useless.unlink()
     print(f"{useless} was cut short or changed, and is removed")
-loaded_values = [np.array(part) for part in resumed.weights + resumed.optimizer.variables]
+in_model = [keras.ops.convert_to_numpy(v) for v in resumed.weights + resumed.optimizer.variables]
 before = {epoch: float(path.stem[-5:]) for epoch, path in checkpoints_by_epoch().items()}
 print(f"Resuming after epoch {loaded_epoch}, from {loaded_file}")
 
@@ -386,7 +386,7 @@ Every epoch has its file. In a folder of yours, the missing epochs have theirs.
 with zipfile.ZipFile(loaded_file) as archive, h5py.File(archive.open("model.weights.h5")) as file:
     saved = [file[f"layers/{layer.name}/vars/{n}"][()] for layer in model.layers for n in "01"]
     saved += [file[f"optimizer/vars/{n}"][()] for n in range(len(file["optimizer/vars"]))]
-assert len(loaded_values) == len(saved) and all(map(np.array_equal, loaded_values, saved))
+assert len(in_model) == len(saved) and all(map(np.array_equal, in_model, saved))
 assert loaded_steps == loaded_epoch * batches_per_epoch
 assert int(resumed.optimizer.iterations) == max(EPOCHS, loaded_epoch) * batches_per_epoch
 assert list(after) == list(range(loaded_epoch + 1, EPOCHS + 1))
