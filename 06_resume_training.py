@@ -364,7 +364,7 @@ seam = before[loaded_epoch]
 resumed_curve = {loaded_epoch: seam, **after}
 axes.plot(list(resumed_curve), list(resumed_curve.values()), ".-", color="#E69F00", label="resumed")
 others = [[seam, seam], *zip(*other_orders)]  # one row an epoch, one column a training
-axes.plot(list(resumed_curve), others, ":", color="#CC79A7", label=["rows in other orders", "_"])
+axes.plot(list(resumed_curve), others, ":", color="#CC79A7", label=["resumed, other seeds", "_"])
 axes.plot(loaded_epoch, seam, "o", ms=15, mfc="none", mec="#D55E00", label="loaded")
 axes.set_title(f"Pima, validation: stopped after epoch {loaded_epoch}, resumed to epoch {EPOCHS}")
 axes.set(xlabel="epoch", ylabel="share of correct answers", xticks=range(0, EPOCHS + 1, 5))
@@ -384,7 +384,7 @@ Every epoch has its file. In a folder of yours, the missing epochs have theirs.
 
 # %%
 with zipfile.ZipFile(loaded_file) as archive, h5py.File(archive.open("model.weights.h5")) as file:
-    saved = [file[f"layers/{layer.name}/vars/{n}"][()] for layer in model.layers for n in "01"]
+    saved = [part[()] for layer in file["layers"].values() for part in layer["vars"].values()]
     saved += [file[f"optimizer/vars/{n}"][()] for n in range(len(file["optimizer/vars"]))]
 assert len(in_model) == len(saved) and all(map(np.array_equal, in_model, saved))
 assert loaded_steps == loaded_epoch * batches_per_epoch

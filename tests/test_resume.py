@@ -397,7 +397,7 @@ def test_the_figure_shows_the_seam(tmp_path):
         "never killed": (range(1, 21), RECORDED["uninterrupted"]),
         "before the kill": (range(1, 16), RECORDED["before"].values()),
         "resumed": (range(15, 21), [seam, *RECORDED["after"].values()]),
-        "rows in other orders": (range(15, 21), [seam, *RECORDED["other_orders"][0]]),
+        "resumed, other seeds": (range(15, 21), [seam, *RECORDED["other_orders"][0]]),
         "loaded": ([15], [seam]),
     }
     lines = {line.get_label(): line for line in axes.lines}
