@@ -41,7 +41,6 @@ import math
 import os
 import pathlib
 import shutil
-import sys
 import time
 
 import keras
@@ -131,8 +130,8 @@ class TakeTurns(keras.callbacks.Callback):
         self.order = order
         self.compared_from = compared_from
         self.second_model = second_model
-        self.held = {way: [] for way in ways}
-        self.in_all = {way: [] for way in ways}
+        self.blocked = {way: [] for way in ways}
+        self.longer = {way: [] for way in ways}
         self.equal = {}
 
     def on_epoch_end(self, epoch, logs=None):
@@ -143,14 +142,14 @@ class TakeTurns(keras.callbacks.Callback):
             self.state = copy_of_state(self.model)
         self.begin = time.perf_counter()
         self.ways[way].on_epoch_end(epoch, logs)
-        self.held[way].append(time.perf_counter() - self.begin)
+        self.blocked[way].append(time.perf_counter() - self.begin)
 
     def end_turn(self, epoch):
         way = self.order[epoch]
         callback = self.ways[way]
         if isinstance(callback, DurableCheckpoint):
             callback.wait()
-        self.in_all[way].append(time.perf_counter() - self.begin)
+        self.longer[way].append(time.perf_counter() - self.begin)
         if way == "none":
             return
         if epoch >= self.compared_from:
@@ -170,13 +169,10 @@ save then shows how long an epoch has to be.
 """
 
 # %%
-try:
-    shutil.rmtree(OUT, ignore_errors=True)
-    CHECKPOINTS.mkdir(parents=True)
-except OSError as error:
-    sys.exit(f"{OUT} cannot be written to ({error}). Remove what stands in the way.")
+shutil.rmtree(OUT, ignore_errors=True)
+CHECKPOINTS.mkdir(parents=True)
 
-megabytes, held, in_all, first_save, equal, epoch_ends = [], [], [], [], [], []
+megabytes, blocked, longer, first_save, equal, epoch_ends = [], [], [], [], [], []
 clock = keras.callbacks.LambdaCallback(
     on_epoch_end=lambda epoch, logs: epoch_ends.append(time.perf_counter())
 )
@@ -219,9 +215,9 @@ for width, rounds in ROUNDS.items():
         callback.on_train_end()
 
     megabytes.append(12 * model.count_params() / 1e6)
-    without = np.array(turns.in_all.pop("none"))
-    in_all.append({way: np.subtract(turns.in_all[way], without) for way in turns.in_all})
-    held.append({way: turns.held[way] for way in turns.in_all})
+    without = np.array(turns.longer.pop("none"))
+    longer.append({way: np.subtract(turns.longer[way], without) for way in turns.longer})
+    blocked.append({way: turns.blocked[way] for way in turns.longer})
     first_save.append(first)
     equal.append(turns.equal)
     print(f"{megabytes[-1]:5.0f} MB: {rounds} rounds, {steps} steps to an epoch", flush=True)
@@ -300,10 +296,10 @@ COLORS = {
 MARKERS = {name: "s" if name.endswith("h5") else "o" for name in COLORS}
 tables = {}
 for title, measured in (
-    ("held per save", held),
-    ("held by the first save", first_save),
+    ("blocked per save", blocked),
+    ("blocked by the first save", first_save),
     ("floor", floors),
-    ("in all per save", in_all[:-1]),
+    ("longer per save", longer[:-1]),
 ):
     tables[title] = {
         name: [float(np.median(one[name])) for one in measured] for name in measured[0]
@@ -314,22 +310,22 @@ for title, measured in (
 
 figure, (upper, lower) = plt.subplots(2, figsize=(8, 9), layout="constrained")
 for title, style, label in (
-    ("held per save", {"ls": "-"}, "{}"),
-    ("held by the first save", {"ls": "", "mfc": "none"}, "{}, first save"),
+    ("blocked per save", {"ls": "-"}, "{}"),
+    ("blocked by the first save", {"ls": "", "mfc": "none"}, "{}, first save"),
     ("floor", {"ls": "--", "marker": ""}, "{}"),
 ):
     for name, medians in tables[title].items():
         look = {"color": COLORS[name], "marker": MARKERS[name]} | style
         upper.plot(megabytes, medians, label=label.format(name), **look)
-for place, (name, medians) in enumerate(tables["in all per save"].items()):
-    quarters = [np.percentile(one[name], (25, 75)) for one in in_all[:-1]]
+for place, (name, medians) in enumerate(tables["longer per save"].items()):
+    quarters = [np.percentile(one[name], (25, 75)) for one in longer[:-1]]
     bars = np.abs(np.transpose(quarters) - medians)
     sizes = [size + 1.5 * place for size in megabytes[:-1]]
     lower.errorbar(sizes, medians, bars, color=COLORS[name], marker=MARKERS[name], capsize=4)
-upper.set_title("How long a save holds the training")
-upper.set(xscale="log", yscale="log", ylabel="training held (seconds per save)")
-lower.set_title("What a save costs the training in all")
-lower.set(ylabel="training longer (seconds per save)")
+upper.set_title("How long each save blocks the training")
+upper.set(xscale="log", yscale="log", ylabel="training blocked (seconds per save)")
+lower.set_title("How much longer the training takes in total")
+lower.set(ylabel="added to the training (seconds per save)")
 lower.axhline(0, color="#999999", lw=1)
 for axes in (upper, lower):
     axes.set_xlabel("weights and optimizer (MB)")
@@ -349,11 +345,11 @@ in both formats. No checkpoint is left.
 """
 
 # %%
-ways = list(tables["held per save"])
+ways = list(tables["blocked per save"])
 assert len(ways) == 4
 assert equal == [dict.fromkeys(ways, True)] * 3 + [{}]
-assert all(len(one[way]) == n for one, n in zip(held, ROUNDS.values()) for way in ways)
-stock_keras, stock_h5, durable_keras, durable_h5 = (tables["held per save"][w][-1] for w in ways)
+assert all(len(one[way]) == n for one, n in zip(blocked, ROUNDS.values()) for way in ways)
+stock_keras, stock_h5, durable_keras, durable_h5 = (tables["blocked per save"][w][-1] for w in ways)
 assert durable_keras < stock_keras / 3
 assert durable_h5 < stock_h5 / 3
 assert [path.name for path in OUT.iterdir()] == ["seconds_per_save.png"]
@@ -369,7 +365,7 @@ these files into one table, and runs a script again only if its file is missing 
 # %%
 result = {
     "script": OUT.name,
-    "quantity": "held by the largest save, in the background / by stock Keras",
+    "quantity": "time the largest save blocks, in the background / stock Keras",
     "documented": None,
     "reproduced": durable_keras / stock_keras,
     "state_megabytes": megabytes,

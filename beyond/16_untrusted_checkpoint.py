@@ -59,22 +59,22 @@ SECONDS = 20
 ARRAY = "layers/dense/vars/0"
 BOMBS = {"bomb": (1 << 20, 1 << 20), "bomb_4_GiB": (1 << 15, (1 << 15) - 1)}
 CASES = {
-    "honest.keras": ("untouched", "let your own code build the network, load the weights only"),
+    "honest.keras": ("untouched", "build the network in your own code, load only the weights"),
     "honest.weights.h5": ("untouched", "compare its SHA-256, load it strictly"),
-    "lambda.keras": ("code in a Lambda layer", "load the weights only; never safe_mode=False"),
-    "lambda.h5": ("code in a Lambda layer", "take no whole model in the old format"),
-    "cut.keras": ("cut in half", "fetch it again"),
-    "cut.weights.h5": ("cut in half", "fetch it again"),
-    "flipped.keras": ("one bit changed", "fetch it again"),
-    "flipped.weights.h5": ("one bit changed", "compare its SHA-256 before it is opened"),
-    "bomb.weights.h5": ("4 TiB declared", "refuse it; open files under a limit of memory"),
-    "bomb_4_GiB.weights.h5": ("4 GiB declared", "refuse it; open files under a limit of memory"),
-    "link.weights.h5": ("external link", "refuse it, and ask what the sender wants there"),
-    "storage.weights.h5": ("external storage", "refuse it, and ask what the sender wants there"),
-    "virtual.weights.h5": ("virtual dataset", "refuse it, and ask what the sender wants there"),
-    "deeper.weights.h5": ("a layer more", "load it strictly: file and network must agree"),
-    "wider.weights.h5": ("another width", "ask which network it belongs to"),
-    "reversed.weights.h5": ("signs turned", "compare its SHA-256: nothing else can tell"),
+    "lambda.keras": ("code in a Lambda layer", "load only the weights; never use safe_mode=False"),
+    "lambda.h5": ("code in a Lambda layer", "do not load whole models in the old format"),
+    "cut.keras": ("cut in half", "download it again"),
+    "cut.weights.h5": ("cut in half", "download it again"),
+    "flipped.keras": ("one bit changed", "download it again"),
+    "flipped.weights.h5": ("one bit changed", "compare its SHA-256 before you open it"),
+    "bomb.weights.h5": ("4 TiB declared", "refuse it; open files under a memory limit"),
+    "bomb_4_GiB.weights.h5": ("4 GiB declared", "refuse it; open files under a memory limit"),
+    "link.weights.h5": ("external link", "refuse it and ask the sender why"),
+    "storage.weights.h5": ("external storage", "refuse it and ask the sender why"),
+    "virtual.weights.h5": ("virtual dataset", "refuse it and ask the sender why"),
+    "deeper.weights.h5": ("one layer more", "load it strictly: file and network must agree"),
+    "wider.weights.h5": ("another width", "ask for the right network"),
+    "reversed.weights.h5": ("signs flipped", "compare its SHA-256: nothing else can tell"),
 }
 OUT = pathlib.Path("out/16_untrusted_checkpoint")
 MARKER = OUT / "marker"
@@ -235,11 +235,8 @@ file. Everything else below is made from these two.
 """
 
 # %%
-try:
-    shutil.rmtree(OUT, ignore_errors=True)
-    OUT.mkdir(parents=True)
-except OSError as error:
-    sys.exit(f"{OUT} cannot be written to ({error}). Remove what stands in the way.")
+shutil.rmtree(OUT, ignore_errors=True)
+OUT.mkdir(parents=True)
 
 model = build_model()
 model.compile(loss="binary_crossentropy", optimizer="adam")
@@ -452,9 +449,9 @@ a person: who changes the weights on purpose computes the CRC-32 anew.
 outcomes = {
     "unharmed": ("#009E73", "the announced weights, no code run"),
     "refused": ("#0072B2", "refused with an error"),
-    "wrong": ("#E69F00", "other weights, without a word"),
+    "wrong": ("#E69F00", "other weights, no error"),
     "ran code": ("#D55E00", "foreign code ran"),
-    "no memory": ("#000000", "stopped by the limit of memory only"),
+    "no memory": ("#000000", "stopped only by the memory limit"),
     "died": ("#CC79A7", "the process died"),
 }
 figure, axes = plt.subplots(figsize=(8, 7), layout="constrained")
@@ -470,7 +467,7 @@ for outcome, (color, meaning) in outcomes.items():
         axes.bar(0, 0, color=color, label=f"{outcome}: {meaning}")
 labels = [f"{what}  .{name.partition('.')[2]}" for name, (what, _) in CASES.items()]
 axes.set_title("Sixteen files from a stranger, six ways to open them")
-axes.set_xlabel("way of loading")
+axes.set_xlabel("way of opening")
 axes.set_ylabel("what was sent")
 axes.set_xticks(
     np.arange(len(WAYS)) + 0.5, [way.replace(", ", ",\n").replace("=", "=\n") for way in WAYS]
