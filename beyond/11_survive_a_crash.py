@@ -199,9 +199,9 @@ def die_in_step(step, size):
 """
 The script starts itself once with the word `train`. Python and Keras need seconds to start, which
 is too long to do for each kill. So this second process trains nothing. For each ordered training it
-copies itself with `os.fork`, which takes milliseconds, and reports how the copy ended. A fork
-copies the memory but only one thread, so it can hang if another thread held a lock. That is why the
-fork comes before TensorFlow or JAX has computed anything: they start their threads in the copy.
+copies itself with `os.fork`, which is much faster, and reports how the copy ended. A fork copies
+the memory but only one thread, so it can hang if another thread held a lock. That is why the fork
+comes before TensorFlow or JAX has computed anything: they start their threads in the copy.
 """
 
 # %%
