@@ -20,8 +20,8 @@ Read script 06 first: it shows a resume with the files that Keras writes.
 - Writes: `out/12_exact_resume/`: a folder for each training, with its fingerprint and history in
   `trained.json`; the figure `killed_and_resumed.png`; `result.json`; what JAX has compiled, in
   `compiled/`
-- From:   beyond the tutorials: *Deep Learning With Python*, chapter 14, recommends checkpoints for
-  long trainings that are interrupted
+- From:   beyond the tutorials: *Deep Learning With Python*, chapter 14, begins with long trainings
+  that are interrupted
 - Next:   `beyond/13_background_checkpoint.py` measures what saving costs
 """
 
@@ -403,9 +403,9 @@ lowers the rate. At that point every part of the backup matters.
 - Without the *optimizer* state, Adam starts with empty averages and the initial learning rate.
 - With *plain arrays* and fresh random numbers, the backends differ. On JAX, `fit` shuffles with
   NumPy, so fresh random numbers give another order, and the result differs. On TensorFlow (Keras
-  3.15) a training with a seed uses the same order in every epoch, so the result is the same. If you
-  test a resume with plain arrays on TensorFlow, the test passes, but the same code fails with other
-  data.
+  3.15) a training with a seed uses the same order in every epoch, so the result is the same. A
+  resume with plain arrays passes your test on TensorFlow, but the same code does not resume exactly
+  on JAX.
 - Stock `BackupAndRestore` loses the seeds, the counters and the history, and returns to the start
   of the epoch. It keeps the weights and the optimizer, so the learned model is not lost.
 
@@ -537,7 +537,7 @@ result = {
     "fingerprint": whole["fingerprint"],
     "batches_lived": kills,
     "left_out": {what: row | {"trained": None} for what, row in rows.items()},
-    "files": ["killed_and_resumed.png", "killed/trained.json", "whole/trained.json"],
+    "files": ["killed/trained.json", "killed_and_resumed.png", "whole/trained.json"],
     "keras": keras.version(),
     "backend": keras.backend.backend(),
 }

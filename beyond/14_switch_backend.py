@@ -567,9 +567,11 @@ columns = ["trained on", "loaded on", "weights,\noptimizer", "answers differ\nby
 columns += [f"{ending}\ntrains on" for ending in ENDINGS]
 figure, axes = plt.subplots(figsize=(8, 1.7 + 0.38 * len(lines)), layout="constrained")
 axes.axis("off")
-cells = axes.table(lines, colours, "center", colLabels=columns, bbox=(0, 0, 1, 1)).get_celld()
-for (row, column), cell in cells.items():
-    cell.set(edgecolor="white", linewidth=2, height=2 if row == 0 else 1)
+drawn = axes.table(lines, colours, "center", colLabels=columns, bbox=(0, 0, 1, 1))
+drawn.auto_set_font_size(False)
+drawn.set_fontsize(10)
+for (row, _), cell in drawn.get_celld().items():
+    cell.set(edgecolor="white", linewidth=2, height=1.5 if row == 0 else 1)
 axes.set_title("A checkpoint on another backend: what is equal, and what trains on")
 figure.supxlabel("grey: loaded on the backend that trained it, in a new process", size=9)
 figure.savefig(OUT / "trained_on_loaded_on.png", dpi=150)
@@ -632,6 +634,7 @@ each trap.
 """
 
 # %%
+saved = [f"{b}/{network}{ending}" for b in BACKENDS for network in EPOCHS for ending in ENDINGS[:2]]
 result = {
     "script": OUT.name,
     "quantity": "largest difference of an answer on another backend, in millionths",
@@ -640,8 +643,7 @@ result = {
     "backends": BACKENDS,
     "trains_on": {f"{o} to {b}": endings for (o, b), endings in trains_on.items()},
     "traps": traps,
-    "files": ["trained_on_loaded_on.png"]
-    + [f"{b}/{network}{ending}" for b in BACKENDS for network in EPOCHS for ending in ENDINGS[:2]],
+    "files": sorted(["trained_on_loaded_on.png", *saved]),
     "keras": keras.version(),
     "backend": keras.backend.backend(),
 }

@@ -33,7 +33,7 @@ The script sets the backend to JAX before it imports Keras, whatever `KERAS_BACK
 = 0` takes any free port.
 
 Two time limits detect failures. If a worker sends no sign of life (*heartbeat*) for `HEARTBEAT`
-seconds, the others end themselves; JAX's own limit is 100 seconds. If no worker reports anything
+seconds, the others end themselves. JAX's own limit is 100 seconds. If no worker reports anything
 for `PATIENCE` seconds, they hang, and the supervisor ends them. With shorter limits, a slow machine
 looks like a dead one.
 """
@@ -573,8 +573,8 @@ for name, values in ends.items():
 
 After you lose a machine, you may want to continue with the remaining ones, or with more later. One
 worker and three workers load the checkpoint of two, each from a copy in its own folder. Every
-worker gets all arrays, whoever wrote them. A training with another number of workers adds the
-gradients in another order, so it is as good, but not the same to the last bit.
+worker gets all arrays, no matter which worker wrote them. A training with another number of workers
+adds the gradients in another order, so it is as good, but not the same to the last bit.
 """
 
 # %%
@@ -770,6 +770,7 @@ checkpoint cost.
 # %%
 for folder in OUT.glob("*/measured_*"):
     shutil.rmtree(folder)
+reports = [f"{name}/worker_{index}.txt" for name in ends for index in range(WORKERS)]
 result = {
     "script": OUT.name,
     "quantity": "seconds until a loss was noticed and the others were ended",
@@ -783,8 +784,7 @@ result = {
     "costs": costs,
     "waited_between_epochs": round(waited, 3),
     "computed_seconds_for_1000_MB": round(gigabyte, 1),
-    "files": ["timeline.png"]
-    + [f"{name}/worker_{index}.txt" for name in ends for index in range(WORKERS)],
+    "files": sorted(["timeline.png", *reports]),
     "keras": keras.version(),
     "backend": keras.backend.backend(),
 }

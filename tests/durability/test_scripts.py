@@ -33,6 +33,7 @@ def test_it_ran_on_this_backend_and_left_what_it_lists(found, script):
     folder = REPOSITORY / "out" / script
     present = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
     assert present - {"result.json"} >= set(result["files"])
+    assert result["files"] == sorted(set(result["files"]))
     pictures = [name for name in present if name.endswith(".png")]
     (picture,) = pictures
     with (folder / picture).open("rb") as file:
