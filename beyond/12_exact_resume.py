@@ -13,7 +13,8 @@ appears in epoch 90.
 `ExactBackupAndRestore` from `beyond/durable_checkpoint.py` saves all of this. Here a training is
 killed at random batches, several times, and ends in the same bits as a training that ran without
 interruption. Then the script leaves out one part of the backup at a time and shows what changes.
-Read script 06 first: it shows a resume with the files that Keras writes.
+This script is for you if you must be able to repeat an interrupted training exactly. Read script 06
+first: it shows a resume with the files that Keras writes.
 
 - Run:    `python beyond/12_exact_resume.py` (under the hood, 15 minutes to read)
 - Reads:  `data/mnist.npz`

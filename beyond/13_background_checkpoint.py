@@ -4,9 +4,9 @@
 
 While stock Keras saves, the training stands still. With a hundred million weights that takes
 seconds, so people save large networks rarely and lose more in a crash. `DurableCheckpoint` from
-`beyond/durable_checkpoint.py` blocks the training only until it holds a copy of the state. A thread
-then writes the file, in the safe way of script 11, while the training continues. You use it like
-the stock callback:
+`beyond/durable_checkpoint.py` blocks the training only until it holds a copy of the weights and the
+optimizer. A thread then writes the file, in the safe way of script 11, while the training
+continues. You use it like the stock callback:
 
     from durable_checkpoint import DurableCheckpoint
     checkpoint = DurableCheckpoint("best.keras", monitor="val_loss", save_best_only=True)

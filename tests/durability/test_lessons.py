@@ -111,6 +111,15 @@ def test_the_first_cell_says_for_whom_and_how_long(script):
     assert "(under the hood, " in run or "(in practice, " in run
 
 
+def test_14_and_15_end_their_processes_by_the_same_code():
+    heading = "Processes that end together"
+    first, second = (
+        ast.dump(ast.parse(code_under_headings(script)[heading]))
+        for script in ("14_switch_backend", "15_many_workers")
+    )
+    assert first == second
+
+
 # ------------------------------------------------------------------ 11
 
 
