@@ -7,7 +7,7 @@ better, and keep every file. Training can take hours and end at any moment: the 
 cloud machine is taken away, the disk is full. What exists only in memory is then lost. A
 *checkpoint* is a copy of the model on disk.
 
-- Run:    `python 01_checkpoint_improvements.py` (first steps, 10 minutes to read)
+- Run:    `python 01_checkpoint_improvements.py` (first steps, 15 minutes to read)
 - Reads:  `data/pima-indians-diabetes.csv`
 - Writes: `out/01_checkpoint_improvements/`: one `.weights.h5` file for each improvement, the figure
   `every_improvement.png`, `result.json`

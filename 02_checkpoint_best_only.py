@@ -7,7 +7,7 @@ improvement; usually you need only the last one. A fixed file name means one fil
 each improvement. The price: earlier files are gone, and while the file is being rewritten there is
 no good copy at all.
 
-- Run:    `python 02_checkpoint_best_only.py` (first steps, 10 minutes to read)
+- Run:    `python 02_checkpoint_best_only.py` (first steps, 15 minutes to read)
 - Reads:  `data/pima-indians-diabetes.csv`
 - Writes: `out/02_checkpoint_best_only/`: `weights.best.weights.h5`, the figure `one_file_left.png`,
   `result.json`

@@ -7,7 +7,7 @@ and train it further. Loading is the purpose of saving, and the only way to know
 good. A file of weights does not say which network they belong to. The short way comes first:
 build the same network, `load_weights`, `evaluate`. Then the script compares model and file.
 
-- Run:    `python 03_load_checkpoint.py` (first steps, 10 minutes to read)
+- Run:    `python 03_load_checkpoint.py` (first steps, 15 minutes to read)
 - Reads:  `data/pima-indians-diabetes.csv`, `out/02_checkpoint_best_only/weights.best.weights.h5`,
   `out/02_checkpoint_best_only/result.json`
 - Writes: `out/03_load_checkpoint/`: `network.json`, the figure `training_goes_on.png`,

@@ -7,7 +7,7 @@ no problem at this size, but with a network of a billion weights each file takes
 `save_best_only` and a fixed name one file is enough, and epochs without an improvement are not
 saved. The price: you cannot choose afterwards. The epoch that was best by another measure is gone.
 
-- Run:    `python 05_mnist_best_only.py` (first steps, 10 minutes to read)
+- Run:    `python 05_mnist_best_only.py` (first steps, 15 minutes to read)
 - Reads:  `data/mnist.npz`
 - Writes: `out/05_mnist_best_only/`: `mnist-dense.keras`, the figure `one_whole_model_left.png`,
   `result.json`

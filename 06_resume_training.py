@@ -8,7 +8,7 @@ temporary cloud machine the disk is lost too: Aveek Saha writes that Colab takes
 after 90 minutes without a connection, and after 12 hours in any case. So save to a folder that
 outlives the machine.
 
-- Run:    `python 06_resume_training.py` (in practice, 15 minutes to read)
+- Run:    `python 06_resume_training.py` (in practice, 25 minutes to read)
 - Reads:  `data/pima-indians-diabetes.csv`, and the checkpoints in `CHECKPOINT_DIR`, if you name one
 - Writes: `out/06_resume_training/`: 20 `.keras` files in `checkpoints/`, `killed_and_resumed.png`,
   `result.json`; if you name a folder, checkpoints and figure there, and nothing else

@@ -7,7 +7,7 @@ raise no error. Those cost the most: the training ends, files are there, and onl
 them finds that they are the wrong ones. The script tries every option on the same short training,
 and the mistakes as well, and counts the files that each leaves.
 
-- Run:    `python 07_checkpoint_options.py` (in practice, 15 minutes to read)
+- Run:    `python 07_checkpoint_options.py` (in practice, 30 minutes to read)
 - Reads:  `data/pima-indians-diabetes.csv`
 - Writes: `out/07_checkpoint_options/`: a folder for each training, `when_each_option_saves.png`,
   `result.json`

@@ -8,7 +8,7 @@ heart and gets worse on all others. This is *overtraining*, and nobody knows bef
 begins. Without the three callbacks of this lesson you are left with the last epoch, which is worse
 than an earlier one. Rows that had no part in the training tell by how much.
 
-- Run:    `python 08_stop_overtraining.py` (in practice, 15 minutes to read)
+- Run:    `python 08_stop_overtraining.py` (in practice, 25 minutes to read)
 - Reads:  `data/auto-mpg.csv`
 - Writes: `out/08_stop_overtraining/`: a folder of `.keras` files for each training,
   `validation_error_rises.png`, `result.json`

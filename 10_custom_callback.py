@@ -8,7 +8,7 @@ resume from, and the best few, to choose from, and deletes the rest before the d
 Towards Data Science article says that you can write your own callback. The lesson also shows what
 to take care of, because a callback that deletes the wrong file does more harm than none.
 
-- Run:    `python 10_custom_callback.py` (in practice, 10 minutes to read)
+- Run:    `python 10_custom_callback.py` (in practice, 20 minutes to read)
 - Reads:  `data/auto-mpg.csv`
 - Writes: `out/10_custom_callback/`: the `.keras` files that are kept, `life_of_each_file.png`,
   `result.json`

@@ -17,7 +17,7 @@ bit of a file is changed, to see which check notices it. Finally the process die
 five steps of a safe save. You can stop reading after the figure if you only want to use the
 callback.
 
-- Run:    `python beyond/11_survive_a_crash.py` (under the hood, 20 minutes to read)
+- Run:    `python beyond/11_survive_a_crash.py` (under the hood, 35 minutes to read)
 - Reads:  `data/pima-indians-diabetes.csv`
 - Writes: `out/11_survive_a_crash/`: what the last kill left, in a folder for each callback; two
   files with a changed bit, in `bit/`; what a crash in each step left, in `step_1/` to `step_5/`;

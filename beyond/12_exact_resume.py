@@ -16,10 +16,10 @@ interruption. Then the script leaves out one part of the backup at a time and sh
 This script is for you if you must be able to repeat an interrupted training exactly. Read script 06
 first: it shows a resume with the files that Keras writes.
 
-- Run:    `python beyond/12_exact_resume.py` (under the hood, 15 minutes to read)
+- Run:    `python beyond/12_exact_resume.py` (under the hood, 30 minutes to read)
 - Reads:  `data/mnist.npz`
 - Writes: `out/12_exact_resume/`: a folder for each training, with its fingerprint and history in
-  `trained.json`; the figure `killed_and_resumed.png`; `result.json`; what JAX has compiled, in
+  `trained.json`; the figure `exact_and_not.png`; `result.json`; what JAX has compiled, in
   `compiled/`
 - From:   beyond the tutorials: *Deep Learning With Python*, chapter 14, begins with long trainings
   that are interrupted
@@ -494,7 +494,7 @@ axes.set(
 )
 axes.grid(alpha=0.3)
 axes.legend()
-figure.savefig(OUT / "killed_and_resumed.png", dpi=150)
+figure.savefig(OUT / "exact_and_not.png", dpi=150)
 
 # %% [markdown]
 """
@@ -538,7 +538,7 @@ result = {
     "fingerprint": whole["fingerprint"],
     "batches_lived": kills,
     "left_out": {what: row | {"trained": None} for what, row in rows.items()},
-    "files": ["killed/trained.json", "killed_and_resumed.png", "whole/trained.json"],
+    "files": ["exact_and_not.png", "killed/trained.json", "whole/trained.json"],
     "keras": keras.version(),
     "backend": keras.backend.backend(),
 }

@@ -16,7 +16,7 @@ measures how long each save blocks training, and how much longer training takes 
 networks of four sizes. Read it if a save of your network takes a noticeable part of an epoch (one
 pass over the training rows).
 
-- Run:    `python beyond/13_background_checkpoint.py` (in practice, 15 minutes to read)
+- Run:    `python beyond/13_background_checkpoint.py` (in practice, 25 minutes to read)
 - Reads:  no file
 - Writes: `out/13_background_checkpoint/`: the figure `seconds_per_save.png`, `result.json`; while
   it runs, up to 2.5 GB of checkpoints, which it deletes

@@ -11,7 +11,7 @@ Two networks are trained on each installed backend. Each saved file is then load
 The script compares the answers, the weights and the optimizer, and trains one more epoch (one more
 pass over the training rows).
 
-- Run:    `python beyond/14_switch_backend.py` (in practice, 20 minutes to read)
+- Run:    `python beyond/14_switch_backend.py` (in practice, 35 minutes to read)
 - Reads:  `data/pima-indians-diabetes.csv`, `data/mnist.npz`
 - Writes: `out/14_switch_backend/`: a folder for each backend with its files, what was found when
   files were loaded there, and the printed lines of its processes; the figure
@@ -398,6 +398,8 @@ def start(arguments, printed_to, settings):
 
 # %% [markdown]
 """
+## Started processes stop here
+
 The started processes run this cell and stop here.
 """
 

@@ -14,7 +14,7 @@ enough. TensorFlow's `MultiWorkerMirroredStrategy` cannot `fit` a Keras 3 model,
 JAX and `keras.distribution`. Two workers on this machine train and save with `OrbaxCheckpoint`, and
 one is killed. Then one worker loads the checkpoint of two, and three workers do.
 
-- Run:    `python beyond/15_many_workers.py` (under the hood, 25 minutes to read)
+- Run:    `python beyond/15_many_workers.py` (under the hood, 45 minutes to read)
 - Reads:  `data/mnist.npz`
 - Writes: `out/15_many_workers/`: `whole/` and `killed/` with the last two checkpoints and what each
   worker reported and printed; `alone/` and `three/`, where the checkpoint was loaded; the figure
@@ -387,6 +387,8 @@ def start(arguments, printed_to, settings):
 
 # %% [markdown]
 """
+## A worker
+
 The script starts itself with the word `work`, once for each worker. `initialize` has to come before
 the first computation: JAX refuses to join others later. `set_random_seed` follows it, so all
 workers begin with the same weights. `end_with_parent` ends the worker when the supervisor dies.

@@ -12,7 +12,7 @@ common accidents, made harmless: the foreign code only creates an empty marker f
 that the arrays point at belong to this script. Each file is opened in several ways, in a process
 with limits, and the outcomes make a table. If you only want the rules, go to "The practice".
 
-- Run:    `python beyond/16_untrusted_checkpoint.py` (in practice, 20 minutes to read)
+- Run:    `python beyond/16_untrusted_checkpoint.py` (in practice, 35 minutes to read)
 - Reads:  `data/pima-indians-diabetes.csv`
 - Writes: `out/16_untrusted_checkpoint/`: the sixteen files and their checksums;
   `private.weights.h5` and `private.bin`, which some of them point at; the figure `outcomes.png`;

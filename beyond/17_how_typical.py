@@ -12,7 +12,7 @@ because it is the highest of 150 values?
 This script is for you if you compare two models by their best accuracy. It trains all 300 networks
 at the same time, as one compiled JAX program. You can skip that part and go to "Count".
 
-- Run:    `python beyond/17_how_typical.py` (under the hood, 15 minutes to read)
+- Run:    `python beyond/17_how_typical.py` (under the hood, 30 minutes to read)
 - Reads:  `data/pima-indians-diabetes.csv`, `out/01_checkpoint_improvements/result.json`
 - Writes: `out/17_how_typical/`: every run in `runs.csv`, the figure `best_of_300_runs.png`,
   `result.json`

@@ -114,7 +114,9 @@ def test_sections_follow_the_common_order(script):
     positions = [ORDER.index(word) for word in known]
     assert positions == sorted(positions)
     assert set(known) >= set(ORDER) - {"Standardise the columns"}
-    assert headings[1] == "Settings and seed" and headings[-1] == "Result"
+    before_the_settings = headings[1 : headings.index("Settings and seed")]
+    assert not any(code_under_headings(script)[heading] for heading in before_the_settings)
+    assert headings[-1] == "Result"
 
 
 @pytest.mark.parametrize("script", SCRIPTS + BEYOND)
@@ -128,7 +130,7 @@ def test_the_result_comes_last_is_short_and_holds_what_the_lesson_found(script):
     keys = set()
     for line in lines[first:last]:
         dictionary = re.fullmatch(r"result \|?= (\{.*\})", line)[1]
-        keys |= {key.value for key in ast.parse(dictionary, mode="eval").body.keys}
+        keys |= {key.value for key in ast.parse(dictionary, mode="eval").body.keys if key}
     assert keys >= RESULT_KEYS and not keys & KEYS_OF_THE_RUNNER
     after = lines[last + 1 :]
     assert len(after) <= 5 and all(re.match(r"print\(|\w+ = ", line) for line in after)
