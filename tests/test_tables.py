@@ -46,7 +46,7 @@ def test_what_is_recorded_comes_from_result_and_note(tmp_path, monkeypatch):
                 "commit": "abc1234",
             },
         }
-        for number, script in enumerate(SCRIPTS, start=1)
+        for number, script in enumerate(RECORDED["jax"]["rows"], start=1)
     }
     results_table.write_pages(results_table.record(found))
     again = json.loads((tmp_path / "results.json").read_text())
