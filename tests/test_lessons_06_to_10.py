@@ -727,6 +727,16 @@ def test_09_the_script_that_counts_the_bytes_is_the_one_it_names():
 
 
 @pytest.mark.parametrize("script", SCRIPTS[5:])
+def test_links_into_the_pitfalls_lead_to_an_entry(script):
+    headings = re.findall(
+        r"^#+ (.*)$", (REPOSITORY / "docs/PITFALLS.md").read_text(), flags=re.MULTILINE
+    )
+    anchors = {re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in headings}
+    for anchor in re.findall(r"docs/PITFALLS.md#([^)]*)", prose(script)):
+        assert anchor in anchors
+
+
+@pytest.mark.parametrize("script", SCRIPTS[5:])
 def test_level_and_reading_time_are_said(script):
     """Time: 200 words of prose or 40 lines of code a minute, rounded up to 5 minutes."""
     import jupytext
