@@ -166,9 +166,7 @@ def train(label, file_name, **options):
             saves.append(round(len(batches) / batches_per_epoch, 2))
         seen.update(present)
 
-    count = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, _: batches.append(batch)
-    )
+    count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda n, logs: batches.append(n))
     notes = keras.callbacks.LambdaCallback(on_train_batch_end=note_saves, on_epoch_end=note_saves)
     curve, error, printed = {}, "", io.StringIO()
     with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(printed):

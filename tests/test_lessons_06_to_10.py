@@ -13,7 +13,15 @@ import keras
 import numpy as np
 import pytest
 import sweep
-from conftest import BACKEND, REPOSITORY, docstring, path_of, strict_improvements
+from conftest import (
+    BACKEND,
+    REPOSITORY,
+    SCRIPTS,
+    code_under_headings,
+    docstring,
+    path_of,
+    strict_improvements,
+)
 from matplotlib import pyplot as plt
 
 OUT = REPOSITORY / "out"
@@ -388,7 +396,7 @@ def test_08_the_figure_shows_the_errors_in_miles_per_gallon(execute, tmp_path):
 
 
 def test_08_the_recorded_validation_error_rises_after_its_minimum(results):
-    """06's neighbour says so of the first seed on TensorFlow, and that after it training fell."""
+    """08 says so of the first seed on TensorFlow."""
     val_loss = results["08_stop_overtraining"]["val_loss"]["constant"]
     best = int(np.argmin(val_loss))
     assert best < len(val_loss) - 1
@@ -711,19 +719,24 @@ def test_10_the_sizes_in_the_text_are_those_of_the_files(results):
     assert (few, many) == (one * kept, one * epochs)
 
 
-@pytest.mark.parametrize(
-    "script",
-    sorted(
-        {path.stem for path in REPOSITORY.glob("*_*.py")}
-        & {
-            "06_resume_training",
-            "07_checkpoint_options",
-            "08_stop_overtraining",
-            "09_weights_or_whole_model",
-            "10_custom_callback",
-        }
-    ),
-)
+def test_09_the_script_that_counts_the_bytes_is_the_one_it_names():
+    (number,) = re.findall(r"script (\d\d) counts the bytes", prose("09_weights_or_whole_model"))
+    (script,) = (script for script in SCRIPTS if script.startswith(number))
+    sections = code_under_headings(script).items()
+    assert any("st_size" in code for heading, code in sections if heading != "Result")
+
+
+@pytest.mark.parametrize("script", SCRIPTS[5:])
+def test_links_into_the_pitfalls_lead_to_an_entry(script):
+    headings = re.findall(
+        r"^#+ (.*)$", (REPOSITORY / "docs/PITFALLS.md").read_text(), flags=re.MULTILINE
+    )
+    anchors = {re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in headings}
+    for anchor in re.findall(r"docs/PITFALLS.md#([^)]*)", prose(script)):
+        assert anchor in anchors
+
+
+@pytest.mark.parametrize("script", SCRIPTS[5:])
 def test_level_and_reading_time_are_said(script):
     """Time: 200 words of prose or 40 lines of code a minute, rounded up to 5 minutes."""
     import jupytext
