@@ -398,6 +398,8 @@ def start(arguments, printed_to, settings):
 
 # %% [markdown]
 """
+## Train: do as ordered
+
 The started processes run this cell and stop here.
 """
 

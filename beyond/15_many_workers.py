@@ -387,6 +387,8 @@ def start(arguments, printed_to, settings):
 
 # %% [markdown]
 """
+## Train: as a worker
+
 The script starts itself with the word `work`, once for each worker. `initialize` has to come before
 the first computation: JAX refuses to join others later. `set_random_seed` follows it, so all
 workers begin with the same weights. `end_with_parent` ends the worker when the supervisor dies.
