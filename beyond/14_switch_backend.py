@@ -398,7 +398,7 @@ def start(arguments, printed_to, settings):
 
 # %% [markdown]
 """
-## Started processes stop here
+## Train: do as ordered
 
 The started processes run this cell and stop here.
 """

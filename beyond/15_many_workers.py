@@ -387,7 +387,7 @@ def start(arguments, printed_to, settings):
 
 # %% [markdown]
 """
-## A worker
+## Train: as a worker
 
 The script starts itself with the word `work`, once for each worker. `initialize` has to come before
 the first computation: JAX refuses to join others later. `set_random_seed` follows it, so all

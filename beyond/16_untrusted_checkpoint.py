@@ -470,6 +470,7 @@ axes.set_yticks(np.arange(len(CASES)) + 0.5, labels)
 axes.set_xlim(0, len(WAYS))
 axes.set_ylim(len(CASES), 0)
 axes.tick_params(length=0)
+axes.tick_params(axis="x", labelsize=9)
 figure.legend(loc="outside lower center", ncols=2)
 figure.savefig(OUT / "outcomes.png", dpi=150)
 

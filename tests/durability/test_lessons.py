@@ -260,6 +260,61 @@ def test_12_the_curves_and_the_epochs_of_the_kills(execute, resumed):
     assert axes.get_xlabel() == "epoch" and "validation loss" in axes.get_ylabel()
 
 
+class NoTrainer:
+    stdin = property(lambda self: self)
+    close = wait = staticmethod(lambda: None)
+
+
+def test_12_the_table_compares_each_training_with_the_one_it_should_equal(execute, resumed, capsys):
+    """Killed half an epoch before the rate is lowered for the first time."""
+
+    def with_rates(losses, bits, **changes):
+        made = trained(losses, bits=bits) | changes
+        made["history"]["learning_rate"] = [0.005, 0.005, 0.0015, 0.0015][: len(losses)]
+        return made
+
+    whole = with_rates([0.9, 0.8, 0.7, 0.6], "w")
+    arrays = with_rates([0.9, 0.8, 0.75, 0.65], "a")
+    resumed_ones = {
+        "nothing": whole,
+        "seeds": with_rates([0.9, 0.8, 0.7, 0.61], "s"),
+        "callbacks": with_rates([0.9, 0.8, 0.7, 0.62], "w"),
+        "optimizer": with_rates([0.9, 0.8, 0.7, 0.6], "o"),
+        "shuffle": arrays,
+        "stock": with_rates([0.7, 0.64], "t", epochs=[2, 3]),
+    }
+    lives = []
+
+    def train(what, name, life="whole"):
+        lives.append((what, name, life))
+        return arrays if name == "arrays_whole" else resumed_ones[what]
+
+    names = {"np": np, "whole": whole, "train": train, "batches_per_epoch": 20}
+    heading = "Train: what breaks an exact resume"
+    rows = execute("12_exact_resume", heading, **names, trainer=NoTrainer())["rows"]
+    same = {what: (row["same_bits"], row["same_history"]) for what, row in rows.items()}
+    assert same == {
+        "nothing": (True, True),
+        "seeds": (False, False),
+        "callbacks": (True, False),
+        "optimizer": (False, True),
+        "shuffle": (True, True),
+        "stock": (False, False),
+    }
+    assert rows["stock"]["last_loss"] == [0.64, 0.6] and rows["stock"]["epochs_in_history"] == 2
+    assert rows["shuffle"]["last_loss"] == [0.65, 0.65]
+    assert {row["killed_in"] for row in rows.values()} == {1}
+    assert [life for _, _, life in lives] == ["whole", *[30, "whole"] * 6]
+    printed = capsys.readouterr().out.splitlines()[2:]
+    words = [line[40:].split() for line in printed]
+    said = {True: "same", False: "other"}
+    assert [w[:3] for w in words] == [
+        [said[bits], said[history], "2" if what == "stock" else "4"]
+        for what, (bits, history) in same.items()
+    ]
+    assert words[1][3:] == ["0.610000,", "not", "0.600000"] and words[0][3:] == ["0.600000"]
+
+
 def test_12_its_check_notices(execute, resumed):
     damages = [
         lambda n: n.update(kills=[9, 20]),
@@ -339,7 +394,9 @@ def test_13_the_lines_are_the_printed_medians(execute, measured, capsys):
             expected = [factor * (place + 1) * (size + 1) for size in range(sizes)]
             assert list(map(float, words[2:])) == pytest.approx(expected)
     assert "blocks" in upper.get_title() and "blocked" in upper.get_ylabel()
-    assert "longer" in lower.get_title() and "s" in lower.get_ylabel()
+    assert "longer" in lower.get_title() and "(seconds" in lower.get_ylabel()
+    assert upper.get_xscale() == upper.get_yscale() == "log" and lower.get_yscale() == "linear"
+    assert all(axes.get_xlabel().endswith("(MB)") for axes in (upper, lower))
 
 
 def test_13_its_check_notices(execute, measured):
@@ -440,6 +497,22 @@ def test_14_the_table_says_yes_and_no_where_it_is_so(execute, carried):
         assert (cells[row, 0][1] == cells[1, 0][1]) == (origin == backend)
 
 
+def test_14_the_printed_table_says_what_was_found(execute, carried, capsys):
+    wrong = carried["found"]["jax"]["tensorflow", "MNIST", ".weights.h5"]
+    wrong |= {"goes_on": "TypeError: no", "difference": 3.4e-6}
+    names = execute("14_switch_backend", "What travels", **carried)
+    assert names["differences"]["tensorflow", "jax"] == 3.4e-6
+    printed = capsys.readouterr().out.splitlines()
+    lines = [line.split() for line in printed if line.startswith(("TensorFlow ", "JAX "))]
+    assert lines == [
+        ["TensorFlow", "TensorFlow", "0.0e+00", "yes", "yes", "yes"],
+        ["TensorFlow", "JAX", "3.4e-06", "yes", "NO", "yes"],
+        ["JAX", "TensorFlow", "1.2e-06", "yes", "yes", "yes"],
+        ["JAX", "JAX", "0.0e+00", "yes", "yes", "yes"],
+    ]
+    assert printed[-1] == "NO, on JAX: TypeError: no"
+
+
 def test_14_its_check_notices(execute, carried):
     def row(backend, origin, network, ending, **changes):
         return lambda n: n["found"][backend][origin, network, ending].update(changes)
@@ -526,6 +599,7 @@ def test_15_bars_kill_and_checkpoints_lie_at_their_times(execute, timed):
     assert "start" in start and "epoch" in epoch and "lost" in lost
     assert "checkpoint" in saved and "SIGKILL" in kill
     upper, lower = figure.axes
+    assert "not interrupted" in upper.get_title() and "worker 1 killed" in lower.get_title()
     for row in range(2):
         assert bars(lower, row) == {
             "start": [(0, 1), (5, 7)],
@@ -763,10 +837,57 @@ def test_17_counts_marks_and_a_title_that_agrees_with_the_means(execute, repeate
         assert heights[index * len(expected) :][: len(expected)] == expected
     (said,) = (float(word) for word in below.get_title().split() if word.startswith("0."))
     assert said == pytest.approx(means[0] - means[1], abs=1e-9)
+    assert below.get_xlabel().startswith("accuracy")
     figure.canvas.draw()
     for axes in (above, below):
+        assert axes.get_ylabel() == "runs"
         box = axes.get_legend().get_window_extent()
         assert not box.overlaps(axes.get_window_extent()), "the legend covers nothing"
+
+
+def test_17_counts_and_prints_shares_and_differences(execute, repeated, capsys):
+    """Of 40 runs of 150 epochs, with scores near the tutorials'."""
+    chance = np.random.default_rng(2)
+    runs, epochs, rows, training = 40, 150, 768, 514
+    names = repeated | {"SEEDS": range(runs), "training_rows": training, "x": np.zeros((rows, 8))}
+    shares = np.where(np.arange(rows) < training, 0.768, 0.725)
+    names["right"], names["right_fixed"], names["right_divided"] = (
+        chance.random((runs, epochs, rows)) < shares for _ in range(3)
+    )
+    divisions = chance.permuted(np.tile(np.arange(rows), (runs, 1)), axis=1)
+    names["choose"], names["judge"], _ = np.split(divisions, [254, 381], 1)
+    found = execute("17_how_typical", "Count", **names)
+    printed = capsys.readouterr().out
+
+    best, on_all = [], []
+    for run in names["right"]:
+        counts = [int(epoch[training:].sum()) for epoch in run]
+        best.append(max(counts))
+        on_all.append(int(run[counts.index(max(counts))].sum()))
+    assert found["runs"]["reshuffled"]["best"].tolist() == [count / 254 for count in best]
+    shares = {
+        "Deep Learning With Python": sum(count >= 214 for count in best) / runs,
+        "Brownlee's post": sum(count >= 202 for count in best) / runs,
+        "all rows": sum(count >= 597 for count in on_all) / runs,
+    }
+    assert 0 < shares["Brownlee's post"] < 1 and 0 < shares["all rows"] < 1
+    for what, share in shares.items():
+        assert found["shares"][f"reshuffled, {what}"] == share
+        value = {"all rows": 0.7773}.get(what) or names["DOCUMENTED_BEST"][what]
+        said = "on all rows" if what == "all rows" else f"the best value of {what}"
+        (line,) = (t for t in printed.splitlines() if t.startswith("reshuffled: ") and said in t)
+        assert f"{share:.1%} reach {value}" in line
+    luck, gain = [], []
+    for run, choose, judge in zip(names["right_divided"], names["choose"], names["judge"]):
+        counts = [int(epoch[choose].sum()) for epoch in run]
+        chosen = run[counts.index(max(counts))]
+        luck.append(max(counts) / 254 - chosen[judge].mean())
+        gain.append(chosen[judge].mean() - run[-1][judge].mean())
+    for values, said in ((luck, "rows that chose it"), (gain, "rows that did not choose")):
+        error = np.std(values, ddof=1) / runs**0.5
+        lines = printed.splitlines()
+        (place,) = (i for i, line in enumerate(lines) if said in line)
+        assert lines[place + 1] == f"{np.mean(values):.4f}, standard error {error:.4f}"
 
 
 def test_17_its_check_notices(execute, repeated):
