@@ -362,9 +362,10 @@ def test_every_lesson_is_listed_once_under_the_level_it_names():
             assert named is None or named[1] == level.lower(), f"{script} names another level"
 
 
-def test_the_figure_shows_what_the_caption_says(results):
+def test_the_figure_shows_what_the_caption_says():
     """After its minimum the validation loss of script 08 rises, and ends far above it."""
-    losses = results["08_stop_overtraining"]["val_loss"]["constant"]
+    result = REPOSITORY / "out" / "08_stop_overtraining" / "result.json"
+    losses = json.loads(result.read_text())["val_loss"]["constant"]
     assert losses[-1] > 1.2 * min(losses) and losses.index(min(losses)) < len(losses) / 2
 
 
