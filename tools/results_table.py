@@ -156,12 +156,14 @@ def rows_on_all_backends(recorded: dict) -> dict[str, dict[str, dict]]:
 
 
 def short_table(recorded: dict) -> str:
-    """README.md: each script, the tutorial, its value, and ours."""
+    """README.md: where a tutorial gives a score, the script, the tutorial, its score, and ours."""
     backends = [name for backend, name in NAMES.items() if backend in recorded]
     rows = []
     for script, row in rows_on_all_backends(recorded).items():
         path = path_of(script)
         tutorial = VALUE_FROM.get(script) or lessons.field(path, "From")
+        if not all(isinstance(each["documented"], float) for each in row.values()):
+            continue
         (value,) = {number(each["documented"]) for each in row.values()}
         ours = [number(each["reproduced"]) for each in row.values()]
         link = f"[{script[:2]} {lessons.title(path)}]({script}.py)"
