@@ -240,8 +240,8 @@ from the name.) For a function of your own, a count such as `FalsePositives`, or
 without `save_best_only`. So leave `mode` at auto: a misspelt monitor is then an error, not a
 warning.
 
-A wrong direction is never noticed: the file then holds the worst model. A word that is none of the
-three is taken for `"auto"`, with a warning.
+Nothing warns you of a wrong direction: the file then holds the worst model. Keras replaces any other
+word by `"auto"`, with a warning.
 """
 
 # %%
@@ -301,8 +301,8 @@ train("two epochs of batches", "model-{epoch:02d}.keras", save_freq=2 * batches_
 ## initial_value_threshold
 
 The callback remembers the best value in memory only. After a restart the first epoch always counts
-as the best and overwrites a better model. Pass the best value so far as the threshold. Here it is
-once a value that this training beats, and once one that nothing beats, so that no file is written.
+as the best and overwrites a better model. Pass the best value so far as the threshold. Here one
+training gets a value that it beats. The other gets a value out of reach, and writes no file.
 """
 
 # %%

@@ -365,7 +365,7 @@ for name in CALLBACKS:
 
 Each mark is one kill, placed at its time within the save. The first kill of a callback is the
 lowest mark. With `ModelCheckpoint` almost every kill loses everything: the old file is empty from
-the start of the save, and the new one cannot be read until the end. With `DurableCheckpoint` there
+the start of the save, and the new file cannot be read before the end. With `DurableCheckpoint` there
 is always a good file, that of an earlier epoch or the new one. A mark beyond 100 % is a kill in a
 save that took longer than usual.
 

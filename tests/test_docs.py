@@ -27,7 +27,7 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 BANNED = [
     r"\bwhoever\b",
     r"\bwho (?:leaves|comes|writes|wants|begins|needs)\b",
-    r"\bone (?:pays|wants|wanted|needs|must|can|cannot|trains|has to)\b",
+    r"\b(?<!new )one (?:pays|wants|wanted|needs|must|can|cannot|trains|has to)\b",
     r"\bone's own\b",
     r"\bis of (?:a|an|another|the)\b",
     r"\bso that (?:nothing|no|none|nobody)\b",
@@ -160,8 +160,10 @@ def test_every_command_exists():
     makefile = (REPOSITORY / "Makefile").read_text()
     targets = set(re.search(r"^\.PHONY: (.*)$", makefile, flags=re.MULTILINE)[1].split())
     targets |= {script[:2] for script in SCRIPTS + BEYOND}
+    next_script = str(1 + int(max(SCRIPTS + BEYOND, key=lambda script: script[:2])[:2]))
     for page in PAGES:
-        assert commands((REPOSITORY / page).read_text()) <= targets, page
+        example = {next_script} if page == "CONTRIBUTING.md" else set()
+        assert commands((REPOSITORY / page).read_text()) <= targets | example, page
     assert {"all", "test"} <= commands((REPOSITORY / "README.md").read_text())
 
 
