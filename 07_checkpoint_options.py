@@ -240,8 +240,8 @@ from the name.) For a function of your own, a count such as `FalsePositives`, or
 without `save_best_only`. So leave `mode` at auto: a misspelt monitor is then an error, not a
 warning.
 
-Nothing warns you of a wrong direction: the file then holds the worst model. Keras replaces any other
-word by `"auto"`, with a warning.
+Nothing warns you of a wrong direction: the file then holds the worst model. Keras replaces any
+other word by `"auto"`, with a warning.
 """
 
 # %%

@@ -365,9 +365,9 @@ for name in CALLBACKS:
 
 Each mark is one kill, placed at its time within the save. The first kill of a callback is the
 lowest mark. With `ModelCheckpoint` almost every kill loses everything: the old file is empty from
-the start of the save, and the new file cannot be read before the end. With `DurableCheckpoint` there
-is always a good file, that of an earlier epoch or the new one. A mark beyond 100 % is a kill in a
-save that took longer than usual.
+the start of the save, and the new file cannot be read before the end. With `DurableCheckpoint`
+there is always a good file, that of an earlier epoch or the new one. A mark beyond 100 % is a kill
+in a save that took longer than usual.
 
 With one file name there is no older file, so a cross means that the whole training is lost. A fast
 save does not prevent that. The script prints how long each save takes.

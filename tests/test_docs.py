@@ -1,11 +1,8 @@
 """The pages hold together: links and anchors, language, commands, figures, numbers."""
 
 import csv
-import io
 import re
 import statistics
-import struct
-import zlib
 
 import jupytext
 import pytest
@@ -187,28 +184,7 @@ def test_the_commands_that_need_wsl_are_those_that_use_unix():
 # ------------------------------------------------------------------ figures
 
 
-def text_in_png(content: bytes) -> dict[str, str]:
-    """The texts that a PNG carries beside its pixels (chunks tEXt)."""
-    found, file = {}, io.BytesIO(content)
-    assert file.read(8) == b"\x89PNG\r\n\x1a\n"
-    while head := file.read(8):
-        length, kind = struct.unpack(">I4s", head)
-        body, checksum = file.read(length), file.read(4)
-        assert zlib.crc32(kind + body) == struct.unpack(">I", checksum)[0]
-        if kind == b"tEXt":
-            key, _, value = body.partition(b"\0")
-            found[key.decode("latin-1")] = value.decode("latin-1")
-    return found
-
-
 FIGURES = sorted(path.name for path in (REPOSITORY / "docs" / "figures").glob("*.png"))
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_is_that_of_the_script_it_is_named_after(name):
-    """`make figures` writes into each copy which script drew it."""
-    content = (REPOSITORY / "docs" / "figures" / name).read_bytes()
-    assert text_in_png(content).get("Source") == name.removesuffix(".png")
 
 
 def test_every_figure_is_shown_once_and_every_shown_one_exists():
