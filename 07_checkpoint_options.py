@@ -373,8 +373,9 @@ for row, (label, training) in enumerate(trainings.items()):
     lower.plot(moments, [row] * len(moments), marker, color=colour)
     if training["error"]:
         lower.plot(training["failed_after_epochs"], row, "x", color="black", ms=9)
-    lower.text(EPOCHS + 0.3, row, f"{len(training['files'])} files", va="center")
-upper.set_title(f"Pima: {len(trainings)} ways to save the same {EPOCHS} epochs", y=1.2)
+    lower.text(EPOCHS + 0.3, row, f"files: {len(training['files'])}", va="center")
+upper.set_title(f"Pima: {len(trainings)} ways to save the same {EPOCHS} epochs", y=1.25)
+upper.set(ylabel="share, or cross-entropy")
 lower.set(xlabel="epoch", ylim=(len(trainings) - 0.5, -0.5))
 lower.set_yticks(range(len(trainings)), trainings)
 for axes in (upper, lower):

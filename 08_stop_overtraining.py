@@ -265,7 +265,8 @@ for name, each in (
 ## Look: the validation error rises
 
 The upper plot shows the errors in miles per gallon. After the ring the training error goes on
-falling, but the validation error does not: with this seed on TensorFlow it rises to the last epoch.
+falling, but the validation error does not. With this seed on TensorFlow it rises to the last epoch;
+on JAX it goes up and down. The plot ends at the highest validation error.
 Orange dots mark the saved epochs. The wide pink line is the validation error with the falling rate.
 It equals the blue line until the first step of the learning rate in the lower plot.
 """
@@ -294,7 +295,7 @@ for axes in (upper, lower):
 lower.step(epochs, calmer["learning_rate"], where="mid", color="#CC79A7", lw=3)
 change = f"{lowest:.2f} at epoch {best_epoch}, {errors['val_loss'][-1]:.2f} at epoch {EPOCHS}"
 upper.set_title(f"Auto MPG: validation error {change}")
-upper.set(ylabel="root of mean squared error (mpg)", ylim=(0, None))
+upper.set(ylabel="root of mean squared error (mpg)", ylim=(0, 1.05 * max(errors["val_loss"])))
 lower.set(xlabel="epoch", ylabel="falling rate", yscale="log")
 upper.legend(loc="upper right")
 figure.savefig(OUT / "validation_error_rises.png", dpi=150)

@@ -347,9 +347,10 @@ def test_07_the_figure_marks_each_save_and_tells_right_from_wrong(execute, resul
         assert crosses == failed, label
     counts = {round(text.get_position()[1]): text.get_text() for text in lower.texts}
     assert [counts[row] for row in range(len(trainings))] == [
-        f"{len(training['files'])} files" for training in trainings.values()
+        f"files: {len(training['files'])}" for training in trainings.values()
     ]
     assert re.findall(r"\d+", upper.get_title()) == [str(len(trainings)), "6"]
+    assert "share" in upper.get_ylabel()
     assert lower.get_xlabel() == "epoch" and max(lower.get_xlim()) < 7.5
     assert [path.name for path in tmp_path.iterdir()] == ["when_each_option_saves.png"]
     plt.close("all")
