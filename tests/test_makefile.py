@@ -38,6 +38,10 @@ OUT = pathlib.Path("out/{stem}")
 OUT.mkdir(parents=True, exist_ok=True)
 begin = time.time()
 time.sleep({seconds})
+if "TOGETHER" in os.environ:  # wait until two scripts have begun
+    pathlib.Path(OUT.name + ".begun").touch()
+    while len(list(pathlib.Path().glob("*.begun"))) < 2 and time.time() < begin + 60:
+        time.sleep(0.01)
 with open("times", "a") as file:
     file.write(f"{{OUT.name}} {{begin}} {{time.time()}}\\n")
 result = {{"script": OUT.name, "quantity": "number", "documented": None, "reproduced": 1}}
@@ -252,15 +256,16 @@ def test_missing_data_are_named_with_the_remedy(finished):
     assert "git checkout -- data/mnist.npz" in refusal("all", cwd=finished)
 
 
+@pytest.mark.skipif(os.cpu_count() == 1, reason="one core, one script at a time")
 def test_two_scripts_at_a_time_each_with_one_whole_line(small):
-    run = make("all", cwd=small)
+    run = make("all", cwd=small, TOGETHER="yes")
     assert run.returncode == 0, run.stderr
     lines = run.stdout.splitlines()
     shown = [re.match(r"^\[(\d)/3\] (\d\d) Title of \2 … \d+ s$", line) for line in lines]
     assert sorted(found[2] for found in shown if found) == ["01", "02", "03"]
     assert any(re.match(r"^01 Title of 01 +number +– +1 +\d+$", line) for line in lines)
     found = times(small)
-    assert side_by_side(found, "01_first", "02_second") == (os.cpu_count() > 1)
+    assert side_by_side(found, "01_first", "02_second")
     assert found["03_third"][0] > found["01_first"][1]
     again = make("all", cwd=small)
     assert "Title of 03 …" not in again.stdout and "03 Title of 03" in again.stdout
@@ -299,7 +304,7 @@ def test_a_script_that_fails_ends_make_and_is_run_again(small):
 
 def test_ctrl_c_leaves_nothing_that_passes_for_a_result(small):
     with (small / "01_first.py").open("a") as file:
-        file.write("pathlib.Path('waiting').touch()\ntime.sleep(60)\n")
+        file.write("pathlib.Path('waiting').touch()\ntime.sleep(240)\n")
     environment = os.environ | {"KERAS_BACKEND": BACKEND}
     process = subprocess.Popen(
         ["make", "01"],
@@ -309,12 +314,12 @@ def test_ctrl_c_leaves_nothing_that_passes_for_a_result(small):
         stderr=subprocess.DEVNULL,
         process_group=0,
     )
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + 120
     while not (small / "waiting").exists():
         assert time.monotonic() < give_up
         time.sleep(0.02)
     os.killpg(process.pid, 2)  # as the terminal does, to make and to the runner
-    assert process.wait(timeout=30) != 0
+    assert process.wait(timeout=120) != 0
     assert (small / "out" / "01_first" / "result.json").exists()
     assert not (small / "out" / "01_first" / "run.json").exists()
 

@@ -42,7 +42,7 @@ def finish(backend=os.environ["KERAS_BACKEND"]):
 
 '''
 BEATS = """
-for _ in range(3000):
+for _ in range(12000):
     with open("beats", "a") as file:
         file.write(".")
     time.sleep(0.02)
@@ -82,7 +82,7 @@ def begin(place, code: str | None = None, **settings: str | None) -> subprocess.
 def run(place, code: str | None = None, **settings: str | None) -> tuple[int, str, str]:
     """Exit status and what the runner prints, for the script with this code at its end."""
     process = begin(place, code, **settings)
-    printed, errors = process.communicate(timeout=60)
+    printed, errors = process.communicate(timeout=120)
     return process.returncode, printed, errors
 
 
@@ -94,7 +94,7 @@ def log(place) -> str:
     return (place / "out" / "logs" / "01_first.txt").read_text()
 
 
-def until(true, seconds=30):
+def until(true, seconds=120):
     give_up = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < give_up
@@ -223,7 +223,7 @@ time.sleep(60)
     process = begin(place, code)
     until((place / "beats").exists)
     process.send_signal(number)
-    printed, errors = process.communicate(timeout=30)
+    printed, errors = process.communicate(timeout=120)
     assert (process.returncode, printed, errors) == (128 + number, "", "")
     assert not still_beats(place) and not note(place).exists()
 
@@ -232,7 +232,7 @@ def test_the_script_can_clean_up_when_it_is_interrupted(place):
     code = """
 try:
     pathlib.Path("beats").touch()
-    time.sleep(60)
+    time.sleep(120)
 except KeyboardInterrupt:
     time.sleep(0.5)
     pathlib.Path("cleaned").touch()
@@ -240,7 +240,7 @@ except KeyboardInterrupt:
     process = begin(place, code)
     until((place / "beats").exists)
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert (place / "cleaned").exists() and not note(place).exists()
 
 
@@ -252,8 +252,8 @@ def test_a_second_interruption_kills_a_script_that_ignores_the_first(place):
     assert still_beats(place)
     process.terminate()
     start = time.monotonic()
-    process.communicate(timeout=30)
-    assert time.monotonic() - start < 5
+    process.communicate(timeout=120)
+    assert time.monotonic() - start < 9  # it would have ten seconds
     assert not still_beats(place) and not note(place).exists()
 
 
@@ -262,7 +262,7 @@ def test_a_process_that_the_script_has_left_behind_is_ended_and_not_waited_for(p
     code = left + "while not pathlib.Path('beats').exists():\n    time.sleep(0.01)\nfinish()\n"
     start = time.monotonic()
     assert run(place, code)[0] == 0
-    assert time.monotonic() - start < 20  # it would write for a minute
+    assert time.monotonic() - start < 120  # it would write for four minutes
     assert not still_beats(place)
 
 
