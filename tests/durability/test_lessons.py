@@ -4,7 +4,6 @@ import ast
 import copy
 import importlib.util
 import json
-import math
 import pathlib
 import shutil
 import signal
@@ -17,7 +16,7 @@ import matplotlib.colors
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from conftest import BEYOND, code_under_headings, docstring
+from conftest import code_under_headings, docstring
 from durable_checkpoint import DurableCheckpoint
 from test_untrusted import EXPECTED
 
@@ -93,31 +92,6 @@ def copy_of(names):
 def assert_noticed(execute, script, names, damages):
     for number, damage in enumerate(damages):
         fails(execute, script, names, damage, f"damage {number}")
-
-
-@pytest.mark.parametrize("script", BEYOND)
-def test_the_first_cell_says_for_whom_and_how_long(script):
-    """Minutes: 200 words of prose or 40 lines of code in one, rounded up to the next five."""
-    import jupytext
-    from conftest import path_of
-
-    cells = jupytext.read(path_of(script)).cells
-    words = sum(len(c.source.split()) for c in cells if c.cell_type == "markdown")
-    code = [c.source.splitlines() for c in cells if c.cell_type == "code"]
-    lines = sum(bool(line.strip()) for source in code for line in source)
-    minutes = 5 * math.ceil((words / 200 + lines / 40) / 5)
-    run = docstring(script).partition("- Run:")[2].splitlines()[0]
-    assert run.endswith(f", {minutes} minutes to read)")
-    assert "(under the hood, " in run or "(in practice, " in run
-
-
-def test_14_and_15_end_their_processes_by_the_same_code():
-    heading = "Processes that end together"
-    first, second = (
-        ast.dump(ast.parse(code_under_headings(script)[heading]))
-        for script in ("14_switch_backend", "15_many_workers")
-    )
-    assert first == second
 
 
 # ------------------------------------------------------------------ 11
