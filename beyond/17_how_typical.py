@@ -367,10 +367,10 @@ kind of shuffling.
 
 The lower part shows the third experiment: the chosen epoch on the rows that chose it, and on the
 rows that did not. The title gives the difference between the two means. This is selection luck. The
-script also prints it with its standard error. `docs/RESULTS.md` gives the same number
-from the recorded runs, rounded to three digits (0.026). Every best value contains such luck, including the published
-ones. No callback can remove it. On rows that did not choose, the chosen epoch is no better than the
-last epoch of the same training. So 150 epochs do not overtrain this network.
+script also prints it with its standard error. `docs/RESULTS.md` gives the same number from the
+recorded runs, rounded to three digits (0.026). Every best value contains such luck, including the
+published ones. No callback can remove it. On rows that did not choose, the chosen epoch is no
+better than the last epoch of the same training. So 150 epochs do not overtrain this network.
 
 Do not report the accuracy in the name of the best file as the accuracy of your network. Keep some
 rows back and use them once, at the end.

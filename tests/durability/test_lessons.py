@@ -4,6 +4,7 @@ import ast
 import copy
 import importlib.util
 import json
+import math
 import pathlib
 import shutil
 import signal
