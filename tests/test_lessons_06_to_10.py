@@ -581,7 +581,7 @@ def test_08_the_tables_print_the_errors_their_mean_and_its_standard_error(execut
 
 
 @pytest.fixture
-def files_of_09(execute, workspace, tmp_path):
+def files_of_09(execute, workspace, tmp_path, capsys):
     """09 from its saved files on: what it prints and finds, without a training."""
     folder = OUT / "09_weights_or_whole_model"
     names = dict(workspace("09_weights_or_whole_model"))
@@ -596,11 +596,13 @@ def files_of_09(execute, workspace, tmp_path):
     names |= {"telling_origin": origin, "vocabulary": origin.layers[0].get_vocabulary()}
     names = execute("09_weights_or_whole_model", "Who keeps", **names | {"OUT": tmp_path})
     answers = np.eye(3)
-    return names | {"answers": {"loaded": answers}, "expected_answers": answers}
-
-
-def test_09_the_tables_print_what_is_in_the_files(files_of_09, results, capsys):
     printed = capsys.readouterr().out
+    found = {"answers": {"loaded": answers}, "expected_answers": answers, "printed": printed}
+    return names | found
+
+
+def test_09_the_tables_print_what_is_in_the_files(files_of_09, results):
+    printed = files_of_09["printed"]
     folder = OUT / "09_weights_or_whole_model"
     with zipfile.ZipFile(folder / "model.keras") as archive:
         for entry in archive.infolist():
