@@ -82,4 +82,4 @@ def test_each_thread_is_linked_by_its_own_number():
 
 def test_readme_counts_the_entries():
     readme = (REPOSITORY / "README.md").read_text()
-    assert re.findall(r"\b(\d+) entries\b", readme) == [str(len(ENTRIES))]
+    assert f"has {len(ENTRIES)} entries" in readme
