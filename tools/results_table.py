@@ -157,10 +157,12 @@ def rows_on_all_backends(recorded: dict) -> dict[str, dict[str, dict]]:
 
 
 def short_table(recorded: dict) -> str:
-    """README.md: each script, the tutorial, its value, and ours."""
+    """README.md: each script whose tutorial reports a value, that value, and ours."""
     backends = [name for backend, name in NAMES.items() if backend in recorded]
     rows = []
     for script, row in rows_on_all_backends(recorded).items():
+        if all(each["documented"] is None for each in row.values()):
+            continue
         path = path_of(script)
         tutorial = VALUE_FROM.get(script) or lessons.field(path, "From")
         (value,) = {number(each["documented"]) for each in row.values()}
