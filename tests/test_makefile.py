@@ -240,11 +240,13 @@ def test_one_number_runs_one_script(finished):
 def test_a_new_script_needs_no_edit_of_the_makefile(finished):
     text = path_of("03_load_checkpoint").read_text().replace("03_load_checkpoint", "99_more")
     text = text.replace("`data/pima-indians-diabetes.csv`", "`data/mnist.npz`")
+    text += '\n# %% [markdown]\n"""\n- Reads: `data/auto-mpg.csv`, says a later cell\n"""\n'
     (finished / "99_more.py").write_text(text)
     assert would_run(cwd=finished) == ["99_more"]
     ran(finished, "99_more")
     for changed, expected in (
         ("data/mnist.npz", [*MNIST, "99_more"]),
+        ("data/auto-mpg.csv", AUTO_MPG),
         ("data/pima-indians-diabetes.csv", [*PIMA, "99_more"]),  # by way of 02
         ("02_checkpoint_best_only.py", [*SCRIPTS[1:3], "99_more"]),
     ):

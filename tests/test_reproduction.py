@@ -89,22 +89,18 @@ def test_each_run_says_where_it_comes_from_and_each_seed_is_there():
 
 def test_the_settings_are_those_of_the_documents():
     for row in table("settings"):
-        told = re.findall(r"\d+(?:\.\d+)?", row["number"])
-        assert told == re.findall(r"\d+(?:\.\d+)?", row["there"]), row
-    assert {row["verdict"] for row in table("files")} == {"as in the tutorial"}
+        documented = re.findall(r"\d+(?:\.\d+)?", row["number"])
+        assert documented == re.findall(r"\d+(?:\.\d+)?", row["there"]), row
+    assert {row["verdict"] for row in table("files")} == {"as documented"}
 
 
-def test_what_the_sweep_saw_of_mnist():
-    """Reached on JAX only; the best epoch is one of the last nine; the last epoch loses nothing."""
+def test_what_the_page_says_of_mnist_is_what_the_sweep_saw():
     values = sweep.values_by_backend()
     script = "04_mnist_every_epoch"
-    rows = {row["`fit` on"]: row for row in table("mnist")}
     lost_at_most = 0
-    for backend, name in reproduction.NAMES.items():
-        reached = sum(v >= 0.98295 for v in values[backend, script, "reproduced"])
-        assert (reached == 0) == (backend == "tensorflow")
-        assert rows[name]["0.9830 reached"] == f"{reached} of 20"
-        assert 17 <= min(values[backend, script, "best_epoch"])
+    for backend, reaches in (("tensorflow", False), ("jax", True)):
+        assert any(v >= 0.98295 for v in values[backend, script, "reproduced"]) == reaches
+        assert min(values[backend, script, "best_epoch"]) >= 17
         best, last = (values[backend, script, f"test_accuracy_{w}"] for w in ("best", "last"))
         lost = [b - a for b, a in zip(best, last, strict=True)]
         lost_at_most = max(lost_at_most, *lost)
@@ -133,6 +129,3 @@ def test_what_the_results_page_says_of_luck_is_what_script_17_saw():
         median("reshuffled", "last"),
     )
     assert median("fixed order", "last") == median("reshuffled", "last")
-    best = [float(run["best"]) for run in typical_rows("reshuffled")]
-    away = [abs(value - statistics.median(best)) > 0.01 for value in best]
-    assert statistics.mean(away) > 0.5  # script 17: more than half of the runs

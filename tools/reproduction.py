@@ -19,43 +19,39 @@ PAGE = REPOSITORY / "docs" / "REPRODUCTION.md"
 EXPERIMENTS = {"reshuffled": "reshuffled", "fixed order": "one order"}
 ALL_ROWS, VALIDATION_ROWS = 768, 254
 
-BOOK, BROWNLEE = "*Deep Learning With Python*", "Jason Brownlee"
-BOTH = f"{BROWNLEE}, {BOOK}"
-SOZYKIN, SAHA = "Andrey Sozykin", "Aveek Saha"
-
 # Tutorial, where it stands, the value, the quantity in how_typical.csv, rows that it counts.
 # A value of two digits stands in the name of a file, so whatever rounds to it reaches it.
 PIMA = [
-    (BOOK, "best of 150 epochs, reached at 146 and 148", "0.84252", "best", VALIDATION_ROWS),
-    (BOOK, "best by epoch 140", "0.83858", "best_by_140", VALIDATION_ROWS),
-    (BOOK, "best by epoch 139", "0.83465", "best_by_139", VALIDATION_ROWS),
-    (BOOK, "name of a file, epoch 93", "0.83", "best_by_93", VALIDATION_ROWS),
-    (BOOK, "name of a file, epoch 91", "0.82", "best_by_91", VALIDATION_ROWS),
-    (BOOK, "name of a file, epoch 81", "0.82", "best_by_81", VALIDATION_ROWS),
-    (BOOK, "name of a file, epoch 74", "0.81", "best_by_74", VALIDATION_ROWS),
-    (BROWNLEE, "best of 150 epochs, reached at 144 and 145", "0.79528", "best", VALIDATION_ROWS),
-    (BROWNLEE, "best by epoch 139", "0.79134", "best_by_139", VALIDATION_ROWS),
-    (BROWNLEE, "name of a file, epoch 99", "0.78", "best_by_99", VALIDATION_ROWS),
-    (BROWNLEE, "name of a file, epoch 77", "0.78", "best_by_77", VALIDATION_ROWS),
-    (BROWNLEE, "name of a file, epoch 71", "0.76", "best_by_71", VALIDATION_ROWS),
-    (BROWNLEE, "name of a file, epoch 53", "0.76", "best_by_53", VALIDATION_ROWS),
-    (BOTH, "accuracy on all rows, weights loaded", "0.7773", "all_rows", ALL_ROWS),
+    ("book", "best of 150 epochs, reached at 146 and 148", "0.84252", "best", VALIDATION_ROWS),
+    ("book", "best by epoch 140", "0.83858", "best_by_140", VALIDATION_ROWS),
+    ("book", "best by epoch 139", "0.83465", "best_by_139", VALIDATION_ROWS),
+    ("book", "name of a file, epoch 93", "0.83", "best_by_93", VALIDATION_ROWS),
+    ("book", "name of a file, epoch 91", "0.82", "best_by_91", VALIDATION_ROWS),
+    ("book", "name of a file, epoch 81", "0.82", "best_by_81", VALIDATION_ROWS),
+    ("book", "name of a file, epoch 74", "0.81", "best_by_74", VALIDATION_ROWS),
+    ("Brownlee", "best of 150 epochs, reached at 144 and 145", "0.79528", "best", VALIDATION_ROWS),
+    ("Brownlee", "best by epoch 139", "0.79134", "best_by_139", VALIDATION_ROWS),
+    ("Brownlee", "name of a file, epoch 99", "0.78", "best_by_99", VALIDATION_ROWS),
+    ("Brownlee", "name of a file, epoch 77", "0.78", "best_by_77", VALIDATION_ROWS),
+    ("Brownlee", "name of a file, epoch 71", "0.76", "best_by_71", VALIDATION_ROWS),
+    ("Brownlee", "name of a file, epoch 53", "0.76", "best_by_53", VALIDATION_ROWS),
+    ("book, Brownlee", "accuracy on all rows, weights loaded", "0.7773", "all_rows", ALL_ROWS),
 ]
 
 # Tutorial, what, the script and its constant, or "Dense" for the units of its layers.
 SETTINGS = [
-    (BOTH, "150 epochs", "01_checkpoint_improvements", "EPOCHS"),
-    (BOTH, "batches of 10", "01_checkpoint_improvements", "BATCH_SIZE"),
-    (BOTH, "validation share 0.33", "01_checkpoint_improvements", "VALIDATION_SPLIT"),
-    (BOTH, "seed 7", "01_checkpoint_improvements", "SEED"),
-    (BOTH, "layers of 12, 8 and 1 units", "01_checkpoint_improvements", "Dense"),
-    (SOZYKIN, "25 epochs", "04_mnist_every_epoch", "EPOCHS"),
-    (SOZYKIN, "batches of 200", "04_mnist_every_epoch", "BATCH_SIZE"),
-    (SOZYKIN, "validation share 0.2", "04_mnist_every_epoch", "VALIDATION_SPLIT"),
-    (SOZYKIN, "layers of 800 and 10 units", "04_mnist_every_epoch", "Dense"),
-    (SAHA, "20 epochs", "06_resume_training", "EPOCHS"),
-    (SAHA, "batches of 100", "06_resume_training", "BATCH_SIZE"),
-    (SAHA, "7 parameters of ModelCheckpoint", "07_checkpoint_options", "DOCUMENTED_PARAMETERS"),
+    ("book, Brownlee", "150 epochs", "01_checkpoint_improvements", "EPOCHS"),
+    ("book, Brownlee", "batches of 10", "01_checkpoint_improvements", "BATCH_SIZE"),
+    ("book, Brownlee", "validation share 0.33", "01_checkpoint_improvements", "VALIDATION_SPLIT"),
+    ("book, Brownlee", "seed 7", "01_checkpoint_improvements", "SEED"),
+    ("book, Brownlee", "layers of 12, 8 and 1 units", "01_checkpoint_improvements", "Dense"),
+    ("Sozykin", "25 epochs", "04_mnist_every_epoch", "EPOCHS"),
+    ("Sozykin", "batches of 200", "04_mnist_every_epoch", "BATCH_SIZE"),
+    ("Sozykin", "validation share 0.2", "04_mnist_every_epoch", "VALIDATION_SPLIT"),
+    ("Sozykin", "layers of 800 and 10 units", "04_mnist_every_epoch", "Dense"),
+    ("Saha", "20 epochs", "06_resume_training", "EPOCHS"),
+    ("Saha", "batches of 100", "06_resume_training", "BATCH_SIZE"),
+    ("Saha", "7 parameters of ModelCheckpoint", "07_checkpoint_options", "DOCUMENTED_PARAMETERS"),
 ]
 
 
@@ -77,11 +73,11 @@ def pima() -> str:
     fitted = sweep.values_by_backend()
     scripts = {"best": "02_checkpoint_best_only", "all_rows": "03_load_checkpoint"}
     rows = []
-    for tutorial, where, value, quantity, count in PIMA:
+    for document, where, value, quantity, count in PIMA:
         shares = [
             sweep.share_that_reach(value, typical[name, quantity], count) for name in EXPERIMENTS
         ]
-        cells = [tutorial, where, value, *(f"{each:.1%}" for each in shares)]
+        cells = [document, where, value, *(f"{each:.1%}" for each in shares)]
         for backend in NAMES:
             if quantity in scripts:
                 seen = fitted[backend, scripts[quantity], "reproduced"]
@@ -158,26 +154,26 @@ def uncommented(text: str) -> str:
 
 def settings() -> str:
     rows = []
-    for tutorial, what, script, constant in SETTINGS:
+    for document, what, script, constant in SETTINGS:
         text = (REPOSITORY / f"{script}.py").read_text()
         if constant == "Dense":
             there = ", ".join(f"`Dense({units})`" for units in re.findall(r"Dense\((\d+)", text))
         else:
             there = f"`{re.search(rf'^{constant} = [^ ]+$', uncommented(text), re.MULTILINE)[0]}`"
-        rows.append([tutorial, what, f"[{script}.py](../{script}.py)", there])
+        rows.append([document, what, f"[{script}.py](../{script}.py)", there])
     return table(["tutorial", "number", "script", "there"], rows)
 
 
 def files() -> str:
     recorded = json.loads(RECORDED.read_text())
     rows = []
-    for tutorial, documented, script in (
-        (SOZYKIN, "25 files", "04_mnist_every_epoch"),
-        (SAHA, "20 files", "06_resume_training"),
+    for document, documented, script in (
+        ("Sozykin", "25 files", "04_mnist_every_epoch"),
+        ("Saha", "20 files", "06_resume_training"),
     ):
         ours = {recorded[backend]["rows"][script]["files"].split(",")[0] for backend in NAMES}
-        same = "as in the tutorial" if ours == {documented} else "otherwise"
-        rows.append([tutorial, documented, script[:2], " / ".join(sorted(ours)), same])
+        same = "as documented" if ours == {documented} else "otherwise"
+        rows.append([document, documented, script[:2], " / ".join(sorted(ours)), same])
     return table(["tutorial", "number", "script", "ours", "verdict"], rows)
 
 

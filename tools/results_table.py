@@ -4,6 +4,7 @@
     python tools/results_table.py --beyond    the scripts in beyond/
     python tools/results_table.py 04          one script
     python tools/results_table.py --record    also renew docs/data/results.json and the pages
+    python tools/results_table.py --pages     only the pages, from docs/data/results.json
 
 --record keeps this backend's rows in docs/data/results.json, with machine, versions and commit, and
 writes the tables of README.md and docs/RESULTS.md from the rows of all backends recorded there. On
@@ -160,10 +161,10 @@ def short_table(recorded: dict) -> str:
     backends = [name for backend, name in NAMES.items() if backend in recorded]
     rows = []
     for script, row in rows_on_all_backends(recorded).items():
-        path = path_of(script)
-        tutorial = VALUE_FROM.get(script) or lessons.field(path, "From")
         if not all(isinstance(each["documented"], float) for each in row.values()):
             continue
+        path = path_of(script)
+        tutorial = VALUE_FROM.get(script) or lessons.field(path, "From")
         (value,) = {number(each["documented"]) for each in row.values()}
         ours = [number(each["reproduced"]) for each in row.values()]
         link = f"[{script[:2]} {lessons.title(path)}]({script}.py)"
@@ -259,6 +260,8 @@ def copy_figures() -> None:
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(encoding="utf-8")
+    if sys.argv[1:] == ["--pages"]:
+        sys.exit(write_pages(json.loads(RECORDED.read_text())))
     results = read_results("beyond") if sys.argv[1:] == ["--beyond"] else read_results(".")
     if sys.argv[1:] == ["--record"]:
         write_pages(record(results))
