@@ -7,7 +7,7 @@ structure in a JSON file, because you have seen what each file holds. For most m
 matters little. It matters for a layer that has learnt a vocabulary: weights with JSON lose it
 without a warning, and so does the old `.h5` format.
 
-- Run:    `python 09_weights_or_whole_model.py` (under the hood, 25 minutes to read)
+- Run:    `python 09_weights_or_whole_model.py` (in practice, 25 minutes to read)
 - Reads:  `data/auto-mpg.csv`
 - Writes: `out/09_weights_or_whole_model/`: `.keras`, `.weights.h5`, `.h5` and `.json` files, on
   TensorFlow a folder `served`, `what_the_files_hold.png`, `result.json`

@@ -9,9 +9,8 @@ import lessons
 import numpy as np
 import pytest
 import sweep
-from conftest import ALWAYS_JAX, BACKEND, BEYOND, REPOSITORY, most_alike, path_of, refusal
+from conftest import ALWAYS_JAX, BACKEND, BEYOND, REPOSITORY, path_of, refusal
 from durable_checkpoint import verify
-from results_table import FIGURES
 from test_makefile import would_run
 
 
@@ -37,11 +36,6 @@ def test_it_ran_on_this_backend_and_left_what_it_lists(found, script):
     assert result["files"] == sorted(set(result["files"]))
     pictures = [name for name in present if name.endswith(".png")]
     assert pictures == [lessons.figure(path_of(script))]
-
-
-def test_the_figures_that_the_pages_show_are_those_of_their_scripts():
-    shown = [path for path in FIGURES.glob("*.png") if path.stem in BEYOND]
-    assert shown and all(most_alike(path, BEYOND) == path.stem for path in shown)
 
 
 def test_11_every_kill_left_a_file_of_durable_checkpoint_and_hardly_one_of_stock(found):
