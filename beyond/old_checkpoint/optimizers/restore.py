@@ -106,7 +106,7 @@ def _fill(restored, model, places, file, repair, plan):
         variables = private.slots(optimizer, kind)
         for array, place in zip(group, trained, strict=True):
             variable = variables[position[id(place.of(model))]]
-            value = place.transform.forward(array.value)
+            value = place.of_state.forward(array.value)
             if value.shape != tuple(variable.shape) or value.dtype != np.float32:
                 raise OldCheckpointError(
                     f"{file.path}: the optimizer's array {array.name} {array.value.shape} does not "
