@@ -21,9 +21,14 @@ def main(arguments: list[str] | None = None) -> int:
     convert.add_argument("source")
     convert.add_argument("target")
     convert.add_argument("--reference", action="store_true", help="compare with tf_keras as well")
+    inspect = commands.add_parser("inspect", help="say what is in an old HDF5 file")
+    inspect.add_argument("source")
     chosen = parser.parse_args(arguments)
     try:
-        print(old_checkpoint.convert(chosen.source, chosen.target, reference=chosen.reference))
+        if chosen.command == "inspect":
+            print(old_checkpoint.inspect(chosen.source))
+        else:
+            print(old_checkpoint.convert(chosen.source, chosen.target, reference=chosen.reference))
     except old_checkpoint.OldCheckpointError as error:
         print(error, file=sys.stderr)
         return 1

@@ -4,7 +4,10 @@ import contextlib
 import os
 import tempfile
 
-from . import compiling, graphs, optimizers, proof, weights
+import keras
+
+from . import compiling, differences, graphs, masks, optimizers, proof, weights
+from . import reference as reference_module
 from .errors import OldCheckpointError
 from .layouts import layout
 from .reading import read
@@ -56,13 +59,18 @@ def convert(
     restored = None
     if file.training:
         restored = optimizers.restore(model, places, file, repair)
-        chosen = compiling.arguments(file.training, repair)
+        chosen = compiling.arguments(file.training, model, repair)
         compiling.compile_model(model, restored.optimizer, chosen)
     else:
         repair.lost.append("the source holds no training configuration: the model is not compiled")
+    differences.note(root, restored, repair)
+    masks.require_no_masked_output(model)
     with _temporary(target) as temporary:
         model.save(temporary)
         proof.prove(temporary, model, places, restored)
+        compared = None
+        if reference:
+            compared = reference_module.compare(source, keras.saving.load_model(temporary))
         _name(temporary, target)
     return Report(
         source=source,
@@ -83,6 +91,7 @@ def convert(
         changes=repair.changes,
         lost=repair.lost,
         differences=repair.differences,
+        reference=compared,
     )
 
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import keras
 
-from . import layers, names
+from . import cudnn, layers, masks, names, wrappers
 from .errors import IN_CODE, OldCheckpointError
 
 SEQUENTIAL = ("Sequential",)
@@ -20,17 +20,19 @@ class Node:
         name: The layer's name.
         class_name: Its class in Keras 2.
         children: Layers inside it, in the order of the file, which is the order of its weights.
-        role: How its parent reaches it: `"layer"` by name, or the attribute that holds it.
+        role: The attribute of its parent that holds it; empty where the parent finds it by name.
+        cudnn: Its class where that was one of CuDNN's.
     """
 
     name: str
     class_name: str
     children: list["Node"]
-    role: str = "layer"
+    role: str = ""
+    cudnn: str = ""
 
     def find(self, parent):
         """The Keras 3 layer, given that of the parent."""
-        return parent.get_layer(self.name) if self.role == "layer" else getattr(parent, self.role)
+        return getattr(parent, self.role) if self.role else parent.get_layer(self.name)
 
 
 def build(config: dict, repair):
@@ -79,8 +81,17 @@ def _layer(entry, repair):
     config.setdefault("name", entry.get("name"))
     if repair.layout.keras_1:
         class_name, config = names.to_keras_2(class_name, config, config.get("name", class_name))
+    if class_name in wrappers.WRAPPERS:
+        layer, inside = wrappers.make(
+            class_name, config, lambda inner: _layer(inner, repair), repair
+        )
+        children = [dataclasses.replace(node, role=role) for node, role in inside]
+        return layer, Node(layer.name, class_name, children)
+    of_cudnn = class_name if class_name in cudnn.LAYERS else ""
+    if of_cudnn:
+        class_name, config = cudnn.to_plain(class_name, config)
     layer = layers.make(class_name, config, repair)
-    return layer, Node(layer.name, class_name, [])
+    return layer, Node(layer.name, class_name, [], cudnn=of_cudnn)
 
 
 def _input(config, where):
@@ -182,6 +193,7 @@ def _functional(config, repair, name):
                 later.append((key, number, call))
                 continue
             inputs, keywords = ready
+            masks.require_known(made[key], inputs)
             output = _call(made[key], key, inputs, keywords)
             tensors[key, first.get(key, 0) + number] = _flat(output)
         if len(later) == len(waiting):
@@ -201,6 +213,8 @@ def _flat(value):
 
 
 def _call(layer, key, inputs, keywords):
+    if len(inputs) > 1 and isinstance(layer, (keras.layers.RNN, keras.layers.Bidirectional)):
+        inputs, keywords = inputs[:1], {**keywords, "initial_state": inputs[1:]}
     try:
         return layer(inputs[0] if len(inputs) == 1 else inputs, **keywords)
     except (TypeError, ValueError) as error:

@@ -32,3 +32,13 @@ def slots(optimizer, name: str) -> list:
         if isinstance(found, (list, tuple)):
             return list(found)
     raise AttributeError(f"{type(optimizer).__name__} has no list of {name} in this Keras")
+
+
+def mask_of(tensor):
+    """The mask that a symbolic tensor carries, or None."""
+    return getattr(tensor, "_keras_mask", None)
+
+
+def all_layers(model) -> list:
+    """Every layer of a model, those inside other layers included."""
+    return list(model._flatten_layers())

@@ -27,7 +27,7 @@ def prove(path, model, places, restored) -> None:
     for place in places:
         variable = place.of(loaded)
         value = keras.ops.convert_to_numpy(variable)
-        if not transforms.equal(place.transform.back(value), place.array.value):
+        if not place.came_from(value, place.array.value):
             raise _unproved(f"the weight {place.layer}: {place.array.name} is not the source's")
     _same_training(loaded, model)
     if restored is not None:
@@ -62,7 +62,7 @@ def _optimizer(loaded, places, restored):
     for slot in restored.slots:
         variable = private.slots(optimizer, slot.kind)[position[id(slot.place.of(loaded))]]
         value = np.asarray(keras.ops.convert_to_numpy(variable))
-        if not transforms.equal(slot.place.transform.back(value), slot.array.value):
+        if not transforms.equal(slot.place.of_state.back(value), slot.array.value):
             raise _unproved(f"the optimizer's {slot.array.name} is not the source's")
 
 

@@ -13,12 +13,12 @@ class Transform:
     Attributes:
         name: What the report calls it; empty for none.
         forward: From the file's array to the model's.
-        back: The inverse: `back(forward(array))` has the bytes of `array`.
+        back: The inverse: `back(forward(array))` has the bytes of `array`; None for none.
     """
 
     name: str
     forward: Callable[[np.ndarray], np.ndarray]
-    back: Callable[[np.ndarray], np.ndarray]
+    back: Callable[[np.ndarray], np.ndarray] | None
 
 
 def _same(array):

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 
-from . import transforms
+from . import cudnn, transforms
 from .errors import IN_CODE, NEW_COPY, OldCheckpointError
 from .graphs import Node
 from .reading import Array
@@ -41,6 +41,17 @@ class Place:
         for node in self.path:
             layer = node.find(layer)
         return layer.weights[self.variable]
+
+    @property
+    def of_state(self) -> transforms.Transform:
+        """The same for the optimizer's arrays: averages of one gradient are not added."""
+        return cudnn.HALF if self.transform.back is None else self.transform
+
+    def came_from(self, value: np.ndarray, source: np.ndarray) -> bool:
+        """Whether the variable's value has the source's bytes, after the change is undone."""
+        if self.transform.back is None:
+            return transforms.equal(value, self.transform.forward(source))
+        return transforms.equal(self.transform.back(value), source)
 
     @property
     def layer(self) -> str:
@@ -142,10 +153,21 @@ def _place(array, owner, model, file, repair, theano):
                 f"{file.path}: layer {place.layer} is a {class_name} of the Theano backend, whose "
                 "kernels were not compared; run it once with Theano and save from TensorFlow"
             )
+    if path[-1].cudnn:
+        place.transform = cudnn.transform(path[-1].cudnn, variable.name)
+        _note_added_biases(place, repair)
     require_fit(
         place.transform.forward(array.value), variable, f"{place.layer}: {array.name}", file
     )
     return place
+
+
+def _note_added_biases(place, repair):
+    if place.transform.back is None:
+        repair.differences.append(
+            f"layer {place.layer}: CuDNN trained two biases, and this is their sum; it answers the "
+            "same, but each further step moves the sum half as far"
+        )
 
 
 def variable_name(array: Array, class_name: str) -> str | None:

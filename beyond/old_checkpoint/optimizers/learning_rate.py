@@ -2,7 +2,17 @@
 
 import keras
 
-from ..errors import OldCheckpointError
+from ..errors import COMPILE_ANEW, OldCheckpointError
+
+# Compared with tf_keras 2.21 in tests/old_files.
+SCHEDULES = (
+    "ExponentialDecay",
+    "PiecewiseConstantDecay",
+    "PolynomialDecay",
+    "InverseTimeDecay",
+    "CosineDecay",
+    "CosineDecayRestarts",
+)
 
 
 def rate(config: dict, repair, file):
@@ -24,7 +34,7 @@ def rate(config: dict, repair, file):
     found = old if found is None else found
     decay = config.pop("decay", 0.0) or 0.0
     if isinstance(found, dict):
-        raise OldCheckpointError(f"{file.path}: learning-rate schedules come later")
+        return _schedule(found, decay, repair, file)
     if isinstance(found, bool) or not isinstance(found, (int, float)):
         raise OldCheckpointError(f"{file.path}: the learning rate is {found!r}, not a number")
     if not decay:
@@ -34,3 +44,27 @@ def rate(config: dict, repair, file):
         f"{decay:g}), which computes the same rates"
     )
     return keras.optimizers.schedules.InverseTimeDecay(float(found), 1, float(decay))
+
+
+def _schedule(found, decay, repair, file):
+    name = str(found.get("class_name")).split(">")[-1]
+    config = {key: value for key, value in (found.get("config") or {}).items() if value is not None}
+    if name in repair.custom_objects:
+        made = repair.custom_objects[name].from_config(config)
+    elif name in SCHEDULES:
+        try:
+            made = getattr(keras.optimizers.schedules, name)(**config)
+        except (TypeError, ValueError) as error:
+            raise OldCheckpointError(
+                f"{file.path}: Keras 3 does not make this {name} ({error}); {COMPILE_ANEW}"
+            ) from error
+    else:
+        raise OldCheckpointError(
+            f"{file.path}: the learning-rate schedule {name} is not one of Keras's own; pass it in "
+            "custom_objects"
+        )
+    if decay:
+        raise OldCheckpointError(
+            f"{file.path}: the optimizer has a learning-rate schedule and decay; {COMPILE_ANEW}"
+        )
+    return made

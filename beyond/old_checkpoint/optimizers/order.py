@@ -23,14 +23,14 @@ def trained(places, file, repair) -> list:
     return found
 
 
-def groups(arrays, kinds, count, new, config, file) -> tuple[dict, list]:
+def groups(arrays, plan, count, file) -> tuple[dict, list]:
     """Cut the optimizer's arrays into kinds.
 
     Arguments:
         arrays: The arrays after the step count.
-        kinds: (kind in Keras 3, kinds in old names), in the order in which they are stored.
+        plan: The optimizer's `Plan`.
         count: How many weights are trained.
-        new: Whether an optimizer of tf.keras 2.11 or later wrote them.
+        file: The `OldFile`, for errors.
 
     Returns:
         Kind -> its arrays, one for each weight, and the arrays that are left.
@@ -40,16 +40,13 @@ def groups(arrays, kinds, count, new, config, file) -> tuple[dict, list]:
     """
     arrays = list(arrays)
     cut = {}
-    if new and config.get("use_ema"):
+    if plan.new and plan.config.get("use_ema"):
         cut["average"], arrays = arrays[:count], arrays[count:]
-    together = 2 if new and len(kinds) >= 2 and kinds[0][0] == "momentum" else 1
-    if together == 2:  # m and v of one weight follow each other
-        for number, (kind, _) in enumerate(kinds[:2]):
-            cut[kind] = arrays[number : 2 * count : 2]
-        arrays, rest = arrays[2 * count :], kinds[2:]
-    else:
-        rest = kinds
-    for kind, _ in rest:
+    together = plan.interleaved
+    for number, (kind, _) in enumerate(plan.slots[:together]):
+        cut[kind] = arrays[number : together * count : together]
+    arrays = arrays[together * count :]
+    for kind, _ in plan.slots[together:]:
         cut[kind], arrays = arrays[:count], arrays[count:]
     for kind, group in cut.items():
         if len(group) != count:
@@ -57,7 +54,7 @@ def groups(arrays, kinds, count, new, config, file) -> tuple[dict, list]:
                 f"{file.path}: the optimizer has {len(group)} arrays of {kind} for {count} trained "
                 f"weights; {COMPILE_ANEW}"
             )
-    _require_names(cut, dict(kinds) | {"average": ("average",)}, file)
+    _require_names(cut, dict(plan.slots) | {"average": ("average",)}, file)
     return cut, arrays
 
 
@@ -74,8 +71,17 @@ def _require_names(cut, kinds, file):
                 )
 
 
-def require_nothing_left(left, file) -> None:
-    """Refuse arrays that nothing took; the empty ones of Adam (2.1.5 to 2.3.1) hold nothing."""
+def require_nothing_left(left, plan, count, repair, file) -> None:
+    """Refuse arrays that nothing took.
+
+    Adam of 2.1.5 to 2.3.1 stores an empty array for each weight, and SGD without momentum stores
+    one that no step reads.
+    """
+    if plan.unread and len(left) == count:
+        repair.changes.append(
+            f"{count} arrays of momentum are left out: without momentum nothing reads them"
+        )
+        return
     left = [array for array in left if array.value.shape not in ((1,), (0,)) or array.value.any()]
     if left:
         raise OldCheckpointError(

@@ -2,14 +2,11 @@
 
 import dataclasses
 
-import keras
 import numpy as np
 
 from .. import private
 from ..errors import COMPILE_ANEW, OldCheckpointError
 from . import checks, families, learning_rate, order
-
-HARMLESS = ("name", "jit_compile", "is_legacy_optimizer")
 
 
 @dataclasses.dataclass
@@ -60,46 +57,56 @@ def restore(model, places, file, repair) -> Restored:
     found = file.training.get("optimizer_config")
     if not isinstance(found, dict) or not isinstance(found.get("config"), dict):
         raise OldCheckpointError(f"{file.path}: its training configuration names no optimizer")
-    name = str(found.get("class_name")).split(">")[-1]
-    config = {key: value for key, value in found["config"].items() if key not in HARMLESS}
-    new = found["config"].get("is_legacy_optimizer") is False or "use_ema" in found["config"]
-    family = families.FAMILIES.get(name)
-    if family is None:
-        raise OldCheckpointError(
-            f"{file.path}: the state of the optimizer {name} is not understood; {COMPILE_ANEW}"
-        )
+    plan = families.plan(found, repair, file)
+    name = plan.kind.__name__
+    config = dict(plan.config)
     rate = learning_rate.rate(config, repair, file)
-    allowed = (*family.arguments, *(families.COMMON_NEW if new else families.COMMON))
-    unknown = sorted(key for key in config if key not in allowed)
+    unknown = sorted(key for key in config if key not in plan.arguments)
     if unknown:
         raise OldCheckpointError(
             f"{file.path}: {name} of Keras 3 has no {unknown[0]}={config[unknown[0]]!r}; "
             f"{COMPILE_ANEW}"
         )
     arguments = {key: value for key, value in config.items() if value is not None}
-    optimizer = getattr(keras.optimizers, name)(learning_rate=rate, **arguments)
+    try:
+        optimizer = plan.kind(learning_rate=rate, **arguments)
+    except (TypeError, ValueError) as error:
+        raise OldCheckpointError(
+            f"{file.path}: Keras 3 does not make this {name} ({error}); {COMPILE_ANEW}"
+        ) from error
     optimizer.build(model.trainable_variables)
     restored = Restored(optimizer, [], None)
-    _fill(restored, model, places, file, repair, family.slots(config, new), new, config)
+    _fill(restored, model, places, file, repair, plan)
     return restored
 
 
-def _fill(restored, model, places, file, repair, kinds, new, config):
+def _fill(restored, model, places, file, repair, plan):
+    optimizer = restored.optimizer
     arrays = list(file.optimizer or [])
+    scalar = None
     if arrays and arrays[0].value.shape == ():
         restored.steps = _steps(arrays.pop(0), file)
-        restored.optimizer.iterations.assign(restored.steps)
+        optimizer.iterations.assign(restored.steps)
+        if int(optimizer.iterations) != restored.steps:
+            raise OldCheckpointError(
+                f"{file.path}: the step count {restored.steps} is too large for this backend; "
+                "convert on TensorFlow"
+            )
+    if arrays and plan.scalar and arrays[0].value.shape == ():
+        scalar = arrays.pop(0).value
     if not arrays:
-        _untrained(restored, file, repair, kinds)
+        _untrained(restored, file, repair, plan)
+        if plan.state and restored.steps:
+            plan.state(optimizer, restored.steps, scalar, file)
         return
     trained = order.trained(places, file, repair)
-    groups, left = order.groups(arrays, kinds, len(trained), new, config, file)
+    groups, left = order.groups(arrays, plan, len(trained), file)
     position = {id(variable): i for i, variable in enumerate(model.trainable_variables)}
     for kind, group in groups.items():
-        variables = private.slots(restored.optimizer, kind)
+        variables = private.slots(optimizer, kind)
         for array, place in zip(group, trained, strict=True):
             variable = variables[position[id(place.of(model))]]
-            value = place.transform.forward(array.value)
+            value = place.of_state.forward(array.value)
             if value.shape != tuple(variable.shape) or value.dtype != np.float32:
                 raise OldCheckpointError(
                     f"{file.path}: the optimizer's array {array.name} {array.value.shape} does not "
@@ -107,12 +114,20 @@ def _fill(restored, model, places, file, repair, kinds, new, config):
                 )
             variable.assign(value)
             restored.slots.append(Slot(array, kind, place))
-    order.require_nothing_left(left, file)
-    checks.require_plausible(groups, config, file)
+    order.require_nothing_left(left, plan, len(trained), repair, file)
+    checks.require_plausible(groups, plan.config, file)
     if restored.steps is None:
-        repair.lost.append(
-            "the optimizer's step count: the file holds none, so it starts at 0 again"
-        )
+        text = "the optimizer's step count: the file holds none, so it starts at 0 again"
+        if not isinstance(rate_of(optimizer), float):
+            text += ", and the learning rate at its first value"
+        repair.lost.append(text)
+    if plan.state:
+        plan.state(optimizer, restored.steps or 0, scalar, file)
+
+
+def rate_of(optimizer):
+    """The learning rate in the optimizer's configuration: a float, or a schedule's dictionary."""
+    return optimizer.get_config()["learning_rate"]
 
 
 def _steps(array, file):
@@ -122,8 +137,8 @@ def _steps(array, file):
     return int(value)
 
 
-def _untrained(restored, file, repair, kinds):
-    if restored.steps and kinds:
+def _untrained(restored, file, repair, plan):
+    if restored.steps and plan.slots:
         raise OldCheckpointError(
             f"{file.path}: the optimizer made {restored.steps} steps, but its arrays are missing; "
             f"{COMPILE_ANEW}"
