@@ -12,7 +12,7 @@ The package `beyond/old_checkpoint` converts the whole file and proves what it d
 trains a network with Keras 2, saves it, converts the file, and trains on with both versions of
 Keras on the same batches.
 
-- Run:    `python beyond/18_old_files.py` (in practice, 5 minutes to read)
+- Run:    `python beyond/18_old_files.py` (in practice, 15 minutes to read)
 - Reads:  `data/pima-indians-diabetes.csv`
 - Writes: `out/18_old_files/`: the old file `weights-15.hdf5`, the new one `weights-15.keras`, the
   figure `old_and_new_training.png`, `result.json`
@@ -48,7 +48,7 @@ SAVED_AFTER = 15  # epochs, as in the article
 EPOCHS = 30
 BATCH_SIZE = 10
 VALIDATION_SPLIT = 0.33
-MOST_DIFFERENCE = 1e-5
+MOST_DIFFERENCE = 1e-6
 OUT = pathlib.Path("out/18_old_files")
 OLD_FILE, NEW_FILE = OUT / "weights-15.hdf5", OUT / "weights-15.keras"
 
@@ -213,8 +213,8 @@ for name, model in models.items():
 ## Look: the converted model stays on the curve of Keras 2
 
 The grey line is Keras 2. The vertical line is the save. The blue line of the converted model lies
-on the grey one. The orange line, with the fresh optimizer, leaves it in the first epoch. It is not
-always worse, but it is another training.
+on the grey one. The orange line, with the fresh optimizer, leaves it. It is not always
+worse, but it is another training.
 """
 
 # %%
@@ -258,7 +258,7 @@ The conversion leaves the old file as it is. The new model has the same weights,
 the old step count. Keras 2 and Keras 3 add numbers in another order, so the last bit of a sum can
 differ. After 15 further epochs the converted model is within `MOST_DIFFERENCE` of Keras 2, in every
 weight and in every validation loss. The weights of the model with the fresh optimizer are more than
-100 times further away.
+1000 times further away.
 """
 
 # %%
@@ -271,7 +271,7 @@ assert set(errors) == {"evaluate", "fit"}
 assert len(further["converted"]) == EPOCHS - SAVED_AFTER
 loss_difference = np.abs(np.subtract(further["converted"], further["Keras 2"])).max()
 assert max(differences["converted"], loss_difference) <= MOST_DIFFERENCE
-assert differences["fresh optimizer"] > 100 * MOST_DIFFERENCE
+assert differences["fresh optimizer"] > 1000 * MOST_DIFFERENCE
 
 # %% [markdown]
 """
