@@ -1,0 +1,5 @@
+"""The optimizer: its arguments, its step count, and one array for each weight and kind."""
+
+from .restore import Restored, restore
+
+__all__ = ["Restored", "restore"]

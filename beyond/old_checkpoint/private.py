@@ -1,0 +1,44 @@
+"""The parts of Keras 3 that are not public. Nothing else in this package touches them."""
+
+# Where an optimizer of Keras 3.15 keeps its lists of variables.
+_LISTS = {
+    "momentum": ("_momentums", "momentums", "_m"),
+    "velocity": ("_velocities",),
+    "velocity_hat": ("_velocity_hats",),
+    "average_gradient": ("_average_gradients",),
+    "accumulator": ("_accumulators",),
+    "accumulated_grad": ("_accumulated_grads",),
+    "accumulated_delta": ("_accumulated_delta_vars",),
+    "norm": ("_u",),
+    "average": ("_model_variables_moving_average",),
+}
+
+
+def slots(optimizer, name: str) -> list:
+    """The optimizer's variables of one kind, one for each trainable variable of the model.
+
+    Arguments:
+        optimizer: A built `keras.optimizers.Optimizer`.
+        name: The kind, for example `"momentum"`.
+
+    Returns:
+        Its `keras.Variable`s, in the order of the variables that it was built with.
+
+    Raises:
+        AttributeError: This version of Keras keeps them elsewhere.
+    """
+    for attribute in _LISTS[name]:
+        found = getattr(optimizer, attribute, None)
+        if isinstance(found, (list, tuple)):
+            return list(found)
+    raise AttributeError(f"{type(optimizer).__name__} has no list of {name} in this Keras")
+
+
+def mask_of(tensor):
+    """The mask that a symbolic tensor carries, or None."""
+    return getattr(tensor, "_keras_mask", None)
+
+
+def all_layers(model) -> list:
+    """Every layer of a model, those inside other layers included."""
+    return list(model._flatten_layers())

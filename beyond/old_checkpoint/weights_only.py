@@ -1,0 +1,102 @@
+"""Load an old file's weights into the reader's own model, and say what cannot be checked."""
+
+import os
+
+import keras
+
+from . import transforms
+from .errors import OldCheckpointError
+from .inspecting import inspect
+from .layouts import layout
+from .private import all_layers
+from .reading import read
+from .registered import hard_sigmoid
+from .repair import Repair
+from .weights import CONVOLUTIONS, is_theano, require_fit, variable_name
+
+
+def load_weights(model: keras.Model, source: str | os.PathLike) -> list[str]:
+    """Give a model the weights of an old file, all of them or none.
+
+    Layers are paired in the order of the file, as Keras does it. Every array's shape and, where
+    the file tells it, name is compared before the first one is written, and its bytes after.
+
+    Arguments:
+        model: Your model, built in code, with the layers of the old one in the same order.
+        source: A file of Keras 1 or 2: weights only, or a whole model.
+
+    Returns:
+        What could not be checked, and what is known to differ silently; print it.
+
+    Raises:
+        OldCheckpointError: The file does not fit the model. The model is as it was.
+
+    Example:
+        >>> import old_checkpoint
+        >>> notes = old_checkpoint.load_weights(model, "weights.hdf5")  # doctest: +SKIP
+    """
+    file = read(source)
+    repair = Repair(layout(file.version), file.backend, {})
+    theano = is_theano(file, repair)
+    saved = [(name, arrays) for name, arrays in file.layers if arrays]
+    layers = [layer for layer in model.layers if layer.weights]
+    if len(saved) != len(layers):
+        raise OldCheckpointError(
+            f"{file.path}: {len(saved)} layers have weights in it, {len(layers)} in your model; "
+            "old_checkpoint.inspect shows which"
+        )
+    pairs = []
+    for (name, arrays), layer in zip(saved, layers, strict=True):
+        variables = [*layer.trainable_variables]
+        variables += [v for v in layer.weights if all(v is not known for known in variables)]
+        if len(arrays) != len(variables):
+            raise OldCheckpointError(
+                f"{file.path}: layer {name} has {len(arrays)} arrays, {layer.name} of your model "
+                f"has {len(variables)}; old_checkpoint.inspect shows them"
+            )
+        pairs += [
+            (array, variable, _change(array, variable, layer, name, theano, file))
+            for array, variable in zip(arrays, variables, strict=True)
+        ]
+    for array, variable, change in pairs:
+        variable.assign(change.forward(array.value))
+    for array, variable, change in pairs:
+        value = keras.ops.convert_to_numpy(variable)
+        if not transforms.equal(change.back(value), array.value):
+            raise OldCheckpointError(f"{file.path}: {array.name} did not arrive in your model")
+    return _unchecked(model, file, repair)
+
+
+def _change(array, variable, layer, name, theano, file):
+    class_name = type(layer).__name__
+    told = variable_name(array, class_name)
+    if told is not None and told != variable.name and not told.startswith("moving"):
+        raise OldCheckpointError(
+            f"{file.path}: layer {name} stores {array.name} where {layer.name} of your model has "
+            f"{variable.name}; old_checkpoint.inspect shows the layers"
+        )
+    change = transforms.SAME
+    if theano and variable.name.endswith("kernel") and array.value.ndim > 2:
+        if class_name not in CONVOLUTIONS:
+            raise OldCheckpointError(
+                f"{file.path}: layer {name} is a {class_name} of the Theano backend, whose kernels "
+                "were not compared; run it once with Theano and save from TensorFlow"
+            )
+        change = transforms.FLIP
+    require_fit(change.forward(array.value), variable, f"{name}: {array.name}", file)
+    return change
+
+
+def _unchecked(model, file, repair):
+    notes = ["activations are not in a file of weights: take them from the code that trained it"]
+    if repair.layout.recurrent_hard_sigmoid:
+        for layer in all_layers(model):
+            if type(layer).__name__ in ("LSTM", "GRU") and (
+                layer.recurrent_activation is not hard_sigmoid
+            ):
+                notes.append(
+                    f"layer {layer.name}: Keras {file.version} used the old hard_sigmoid unless "
+                    "the code said otherwise, your layer has another recurrent_activation; set "
+                    "recurrent_activation=old_checkpoint.hard_sigmoid if the code did not"
+                )
+    return notes + [note for note in inspect(file.path).notes if "Theano" in note]

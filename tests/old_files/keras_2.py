@@ -1,0 +1,116 @@
+"""Keras 2 (tf_keras) writes the old files of the tests, and trains on for ten steps.
+
+`python keras_2.py FOLDER` writes for each case `NAME.h5` and `NAME.npz`: the predictions, and the
+weights after one and after ten further steps of the training that wrote the file.
+"""
+
+import sys
+
+import numpy as np
+
+STEPS = 12  # before the file is written
+
+
+def optimizers(keras):
+    """Name -> optimizer, each kind that Keras 2 had."""
+    new, old, schedules = (
+        keras.optimizers,
+        keras.optimizers.legacy,
+        keras.optimizers.schedules,
+    )
+    made = {}
+    for name in ("Adam", "RMSprop", "SGD", "Adagrad", "Adadelta", "Adamax", "Nadam"):
+        made[f"new {name}"] = getattr(new, name)(0.01)
+        made[f"legacy {name}"] = getattr(old, name)(0.01)
+    made |= {
+        "new AdamW": new.AdamW(0.01),
+        "new AMSGrad": new.Adam(0.01, amsgrad=True, clipnorm=0.1),
+        "legacy AMSGrad": old.Adam(0.01, amsgrad=True, clipnorm=0.1),
+        "new SGD momentum": new.SGD(0.01, momentum=0.9, nesterov=True),
+        "legacy SGD momentum": old.SGD(0.01, momentum=0.9, nesterov=True),
+        "new RMSprop momentum": new.RMSprop(0.01, momentum=0.9, centered=True),
+        "legacy RMSprop momentum": old.RMSprop(0.01, momentum=0.9, centered=True),
+        "legacy RMSprop centered": old.RMSprop(0.01, centered=True, clipvalue=0.1),
+        "new Adam EMA": new.Adam(
+            0.01, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=5, global_clipnorm=0.1
+        ),
+        "legacy Adam decay": old.Adam(0.01, decay=0.1, global_clipnorm=0.1),
+        "legacy SGD decay": old.SGD(0.01, decay=0.1, clipvalue=0.01),
+        "new Adam schedule": new.Adam(schedules.ExponentialDecay(0.01, 10, 0.9)),
+        "legacy Adam schedule": old.Adam(
+            schedules.PiecewiseConstantDecay([14, 17], [0.1, 0.01, 0.001])
+        ),
+    }
+    return made
+
+
+def batch(model, seed=0):
+    """Inputs for every input of the model, and targets for every output."""
+    random = np.random.default_rng(seed)
+    names = {layer.name for layer in model.layers if "mbedding" in layer.name}
+    inputs = [
+        random.integers(1, 9, (8, *tensor.shape[1:])).astype("float32")
+        if names
+        else random.normal(size=(8, *tensor.shape[1:])).astype("float32")
+        for tensor in model.inputs
+    ]
+    outputs = [random.random((8, *tensor.shape[1:])).astype("float32") for tensor in model.outputs]
+    return inputs, outputs
+
+
+def small(keras):
+    """The network for the optimizers."""
+    return keras.Sequential(
+        [
+            keras.layers.Dense(4, activation="relu", input_shape=(8,)),
+            keras.layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+
+
+def write(folder, name, model, steps=STEPS):
+    """Train a compiled model, save it as Keras 2 does, train on and note what came out."""
+    inputs, outputs = batch(model)
+    target = outputs if len(outputs) > 1 else outputs[0]
+    for _ in range(steps):
+        model.train_on_batch(inputs, target)
+    model.save(f"{folder}/{name}.h5")
+    predicted = model.predict(inputs, verbose=0)
+    predicted = predicted if isinstance(predicted, list) else [predicted]
+    noted = {f"x{i}": value for i, value in enumerate(inputs)}
+    noted |= {f"y{i}": value for i, value in enumerate(outputs)}
+    noted |= {f"p{i}": value for i, value in enumerate(predicted)}
+    for step in range(1, 11):
+        model.train_on_batch(inputs, target)
+        if step in (1, 10):
+            for layer in model.layers:
+                for number, value in enumerate(layer.get_weights()):
+                    noted[f"{step}|{layer.name}|{number}"] = value
+    np.savez(f"{folder}/{name}.npz", **noted)
+
+
+def main(folder):
+    """Write every case."""
+    import losses_2
+    import models
+    import tf_keras as keras
+
+    losses_2.write(f"{folder}/answers.json", keras)
+    for name, optimizer in optimizers(keras).items():
+        keras.utils.set_random_seed(1)
+        model = small(keras)
+        model.compile(optimizer, "binary_crossentropy", metrics=["accuracy"])
+        write(folder, name, model, steps=150 if name == "new Nadam" else STEPS)
+    keras.utils.set_random_seed(1)
+    model = small(keras)
+    model.compile(keras.optimizers.Nadam(0.01), "mse")
+    write(folder, "early Nadam", model)
+    for name, make in models.MODELS.items():
+        keras.utils.set_random_seed(1)
+        model = make(keras)
+        model.compile(keras.optimizers.legacy.Adam(0.01), "mse")
+        write(folder, name, model, steps=3)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
