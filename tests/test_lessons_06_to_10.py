@@ -174,6 +174,11 @@ def test_08_the_newest_file_is_the_best_epoch_and_scores_what_was_recorded(
     assert auto_mpg_loss(best, namespace) == min(val_loss)
 
 
+def test_08_records_the_epoch_with_the_lowest_loss(results):
+    result = results["08_stop_overtraining"]
+    assert result["best_epoch"] == 1 + int(np.argmin(result["val_loss"]["reduced"]))
+
+
 def test_08_the_test_errors_of_the_best_are_those_of_the_files(results, workspace):
     namespace = workspace("08_stop_overtraining")
     rows = namespace["test"]
