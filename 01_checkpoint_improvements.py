@@ -119,8 +119,9 @@ weights if the new value is better.
 - Keras creates missing folders.
 
 The chapter's log says "improved from 0.84252 to 0.84252". One more correct answer of 254 is worth
-0.00394, so this was no improvement. Keras then averaged the averages of the batches, and rounding
-changed digits that the log does not show. Today Keras counts correct answers and divides once.
+0.00394, so this was no improvement. The Keras of that time averaged the averages of the batches,
+and rounding changed digits that the log does not show. Today Keras counts correct answers and
+divides once.
 """
 
 # %%

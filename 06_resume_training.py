@@ -21,9 +21,9 @@ outlives the machine.
 ## Settings and seed
 
 Network, batch size and number of epochs are Aveek Saha's. The article names no data; we chose Pima.
-By default the checkpoints go to `out/` and every run starts afresh. To resume a training of your
-own, name its folder. The script never clears a folder that you name. In Colab, mount Google Drive,
-make the folder, then run
+By default the checkpoints go to `out/` and every run starts afresh. To keep them, and to resume
+from them later, name a folder. The script never clears a folder that you name. In Colab, mount
+Google Drive, make the folder, then run
 
     CHECKPOINT_DIR="/content/gdrive/My Drive/model" python 06_resume_training.py
 
