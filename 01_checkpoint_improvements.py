@@ -109,8 +109,8 @@ A *callback* is an object whose methods `fit` calls, here at the end of each epo
 `ModelCheckpoint` compares the value named by `monitor` with the best value so far, and saves the
 weights if the new value is better.
 
-- The tutorials' `val_acc` is called `val_accuracy` today. If the name does not exist, Keras only
-  warns and saves *every* epoch.
+- The tutorials' `val_acc` is called `val_accuracy` today. If the name does not exist and you
+  pass a `mode`, Keras only warns and saves *every* epoch.
 - `mode="max"` says that more is better. With `"min"` Keras keeps the worst model and gives no
   warning.
 - The file name, `FILE` in the settings, contains epoch and score, so no file overwrites another.
@@ -119,8 +119,9 @@ weights if the new value is better.
 - Keras creates missing folders.
 
 The chapter's log says "improved from 0.84252 to 0.84252". One more correct answer of 254 is worth
-0.00394, so this was no improvement. Keras then averaged the averages of the batches, and rounding
-changed digits that the log does not show. Today Keras counts correct answers and divides once.
+0.00394, so this was no improvement. The Keras of that time averaged the averages of the batches,
+and rounding changed digits that the log does not show. Today Keras counts correct answers and
+divides once.
 """
 
 # %%

@@ -201,11 +201,11 @@ print(f"{recorded_accuracy:.5f} when loaded, {max(further_accuracy):.5f} at best
 """
 ## Save the structure
 
-As JSON the network need not be typed again. The tutorials name YAML as well; Keras has dropped it,
-because reading a YAML file could run code. The JSON file contains layers, shapes, initializers and
-the settings of `compile`, but no weights and no code: register a layer of your own with
-`keras.saving.register_keras_serializable`, or pass it in `custom_objects`. The whole models of
-script 04 contain this JSON next to the weights.
+With the structure in a JSON file you need not type the network again. The tutorials name YAML as
+well; Keras has dropped it, because reading a YAML file could run code. The JSON file contains
+layers, shapes, initializers and the settings of `compile`, but no weights and no code: register a
+layer of your own with `keras.saving.register_keras_serializable`, or pass it in `custom_objects`.
+The whole models of script 04 contain this JSON next to the weights.
 """
 
 # %%
@@ -245,7 +245,7 @@ figure.savefig(OUT / "training_goes_on.png", dpi=150)
 """
 ## Check
 
-After loading, every array of weights and optimizer in the model equaled the file's, bit for bit.
+After loading, every array of weights and optimizer in the model equalled the file's, bit for bit.
 The model, and the one rebuilt from JSON, score to the last digit what script 02 recorded. The
 optimizer went on from the step of the saved epoch, and not from 0.
 """

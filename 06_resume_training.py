@@ -3,9 +3,9 @@
 # 06 · Resume a training that was killed
 
 After this lesson you can stop a training at any moment and go on from its last saved epoch, with
-Keras's own callback or by hand. Without it, a process that dies takes all its epochs with it. On a
-temporary cloud machine the disk is lost too: Aveek Saha writes that Colab takes a machine back
-after 90 minutes without a connection, and after 12 hours in any case. So save to a folder that
+Keras's own callback or by hand. Without a checkpoint, a process that dies takes all its epochs with
+it. On a temporary cloud machine the disk is lost too: Aveek Saha writes that Colab takes a machine
+back after 90 minutes without a connection, and after 12 hours in any case. So save to a folder that
 outlives the machine.
 
 - Run:    `python 06_resume_training.py` (in practice, 25 minutes to read)
@@ -21,9 +21,9 @@ outlives the machine.
 ## Settings and seed
 
 Network, batch size and number of epochs are Aveek Saha's. The article names no data; we chose Pima.
-By default the checkpoints go to `out/` and every run starts afresh. To resume a training of your
-own, name its folder. The script never clears a folder that you name. In Colab, mount Google Drive,
-make the folder, then run
+By default the checkpoints go to `out/` and every run starts afresh. To keep them, and to resume
+from them later, name a folder. The script never clears a folder that you name. In Colab, mount
+Google Drive, make the folder, then run
 
     CHECKPOINT_DIR="/content/gdrive/My Drive/model" python 06_resume_training.py
 

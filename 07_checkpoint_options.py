@@ -3,9 +3,9 @@
 # 07 · Try every option of the callback
 
 After this lesson you can choose the options of `ModelCheckpoint` and recognise the mistakes that
-raise no error. Those cost the most: the training ends, files are there, and only the one who loads
-them finds that they are the wrong ones. The script tries every option on the same short training,
-and the mistakes as well, and counts the files that each leaves.
+raise no error. Those cost the most: the training ends and files are there, but only when you load
+them do you find that they are the wrong ones. The script tries every option on the same short
+training, and the mistakes as well, and counts the files that each leaves.
 
 - Run:    `python 07_checkpoint_options.py` (in practice, 30 minutes to read)
 - Reads:  `data/pima-indians-diabetes.csv`
@@ -32,7 +32,7 @@ and the mistakes as well, and counts the files that each leaves.
 | the best across restarts | `initial_value_threshold=…` | left out, the first epoch is "best" |
 | two lines for each save | `verbose=1` | |
 
-The sections below run each row of this table, in this order.
+The sections below run each row of this table.
 """
 
 # %% [markdown]
@@ -105,10 +105,10 @@ x_validation = x[training_rows:]
 """
 ## Build the model: ten, one
 
-One hidden layer, and two metrics: Keras's accuracy and one of our own, the share of women whom the
-network takes for ill. Keras cannot know whether more of it is better. A metric of your own is a
-function of the truth and the answers. It appears in the log under its own name, and with `val_` in
-front for the validation rows.
+One hidden layer, and two metrics: Keras's accuracy and one of our own, the share of women for whom
+the network answers "diabetes". Keras cannot know whether more of it is better. A metric of your own
+is a function of the truth and the answers. It appears in the log under its own name, and with
+`val_` in front for the validation rows.
 """
 
 
@@ -272,10 +272,10 @@ train("verbose 1", "model-{epoch:02d}.keras", verbose=1)
 """
 ## save_freq, and the period that is gone
 
-An epoch may take a day. A number instead of `"epoch"` saves after that many *batches*, counted on
-across epochs. `{batch}` in the name counts from 1 within the epoch. (With `steps_per_execution`,
-Keras can save only between two executions.) Validation has not happened in mid-epoch, so a `val_`
-quantity in the name raises `KeyError`.
+An epoch may take a day. A number instead of `"epoch"` saves after that many *batches*. The count
+goes on across epochs. `{batch}` in the name counts from 1 within the epoch. (With
+`steps_per_execution`, Keras can save only between two executions.) Validation has not happened in
+mid-epoch, so a `val_` quantity in the name raises `KeyError`.
 
 It also breaks `save_best_only`. With a `val_` monitor nothing can be compared, and every save
 happens, with a warning. With a training quantity, Keras 3.15 raises `TypeError` at the second save
@@ -353,7 +353,7 @@ for label, training in trainings.items():
 ## Look: when each option saves
 
 The upper plot shows the scores of the one training that all options watched. In the lower plot each
-line is an option and each mark a save. Blue circles are saves as asked. Vermilion squares belong to
+line is an option and each mark a save. Blue circles are saves as asked. Orange squares belong to
 the four mistakes that never stop. A cross is the error that ended the training. Compare "best only"
 with "misspelt monitor": the same was meant, and only the marks show that something else happened.
 """
@@ -389,7 +389,7 @@ figure.savefig(OUT / "when_each_option_saves.png", dpi=150)
 ## Check
 
 Every option left what the text says, and failed when and how the text says. Where files depend on
-scores, the saves fall where the running best was strictly passed. The file of the misspelt monitor
+scores, the saves fall where the best score so far was beaten. The file of the misspelt monitor
 holds the last epoch, that of the wrong `mode` the worst. A model that was compiled with your own
 function needs it again on loading: pass it in `custom_objects`.
 """

@@ -8,9 +8,9 @@ and train on as if nothing had happened. Keras 3 reads the weights of such a fil
 raises no error, and `fit` fails. If you compile the model again, training works, but with a fresh
 optimizer, and the next epochs are not those that Keras 2 would have trained.
 
-The package `beyond/old_checkpoint` converts the whole file and proves what it did. This script
-trains a network with Keras 2, saves it, converts the file, and trains on with both versions of
-Keras on the same batches.
+The package `beyond/old_checkpoint` converts the whole file and compares the result with it. This
+script trains a network with Keras 2, saves it, converts the file, and trains on with both versions
+of Keras on the same batches.
 
 - Run:    `python beyond/18_old_files.py` (in practice, 15 minutes to read)
 - Reads:  `data/pima-indians-diabetes.csv`
@@ -75,7 +75,7 @@ batches_per_epoch = math.ceil(training_rows / BATCH_SIZE)
 """
 ## Build the model: as in Keras 2
 
-These are the lines of the old tutorials. Only the name of the package is another one.
+These are the lines of the old tutorials. Only the package has another name.
 """
 
 # %%
@@ -144,10 +144,10 @@ arrays, the optimizer with its step count. `convert` writes the new file. Both a
     python -m old_checkpoint inspect weights.best.hdf5
     python -m old_checkpoint convert weights.best.hdf5 best.keras
 
-(Run them in the folder `beyond`, or install the package first.) `convert` loads the new file again
-and compares every array with the old file, byte for byte. It prints what it compared, and what the
-old file does not contain. If it cannot convert a file completely, it writes nothing and says why in
-one line.
+(Run them in the folder `beyond`, or install the package first: `docs/INSTALL.md`.) `convert` loads
+the new file again and compares every array with the old file, byte for byte. It prints what it
+compared, and what the old file does not contain. If it cannot convert a file completely, it writes
+nothing and says why in one line.
 """
 
 # %%
@@ -162,9 +162,9 @@ new_steps = int(converted.optimizer.iterations)
 """
 ## Train: go on with three models
 
-The first model is the old one, in Keras 2. The second is the converted one. The third is the way
-around the errors that most answers on the web give: load the old file without its settings, and
-compile again. It has the right weights and a fresh optimizer.
+The first model is the old one, in Keras 2. The second is the converted one. The third follows the
+advice of most answers on the web: load the old file without its settings, and compile again. It has
+the right weights and a fresh optimizer.
 
 The order of the rows also changes a training. So all three models get the same batches in the same
 order, from a generator. `initial_epoch` is the epoch of the file, as in the article.
@@ -255,10 +255,10 @@ figure.savefig(OUT / "old_and_new_training.png", dpi=150)
 ## Check
 
 The conversion leaves the old file as it is. The new model has the same weights, bit for bit, and
-the old step count. Keras 2 and Keras 3 add numbers in another order, so the last bit of a sum can
-differ. After 15 further epochs the converted model is within `MOST_DIFFERENCE` of Keras 2, in every
-weight and in every validation loss. The weights of the model with the fresh optimizer are more than
-1000 times further away.
+the old step count. Keras 2 and Keras 3 add numbers in different orders, so the last bit of a sum
+can differ. After 15 further epochs the converted model is within `MOST_DIFFERENCE` of Keras 2, in
+every weight and in every validation loss. The weights of the model with the fresh optimizer are
+more than 1000 times further away.
 """
 
 # %%
