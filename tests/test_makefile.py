@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -315,6 +316,7 @@ def test_ctrl_c_leaves_nothing_that_passes_for_a_result(small):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         process_group=0,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     give_up = time.monotonic() + 120
     while not (small / "waiting").exists():

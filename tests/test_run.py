@@ -64,8 +64,15 @@ def place(tmp_path):
     return tmp_path
 
 
-def begin(place, code: str | None = None, **settings: str | None) -> subprocess.Popen:
+def begin(
+    place, code: str | None = None, ignored: tuple = (), **settings: str | None
+) -> subprocess.Popen:
     """The runner at work; a setting of None is taken out of the environment."""
+
+    def signals():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+
     if code is not None:
         (place / "01_first.py").write_text(SCRIPT + code)
     settings = os.environ | {"KERAS_BACKEND": "tensorflow"} | settings
@@ -76,6 +83,7 @@ def begin(place, code: str | None = None, **settings: str | None) -> subprocess.
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=signals,  # noqa: PLW1509
     )
 
 
@@ -157,6 +165,15 @@ def test_a_script_that_fails_shows_the_end_of_its_log(place):
     assert not note(place).exists()
 
 
+@pytest.mark.parametrize("code", ["def (\n", "'\0'\n"])
+def test_of_a_script_that_is_no_python_the_error_is_shown_and_nothing_else(place, code):
+    assert run(place)[0] == 0
+    status, printed, errors = run(place, code)
+    assert (status, printed) == (1, "") and "exit status 1" in errors
+    assert "SyntaxError" in errors and "tools/run.py" not in errors
+    assert "SyntaxError" in log(place) and not note(place).exists()
+
+
 def test_what_a_framework_says_when_it_starts_stays_in_the_log(place):
     noise = [
         "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR",
@@ -226,6 +243,27 @@ time.sleep(60)
     printed, errors = process.communicate(timeout=120)
     assert (process.returncode, printed, errors) == (128 + number, "", "")
     assert not still_beats(place) and not note(place).exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_make_was_told_to_ignore_ends_nothing(place, number):
+    """nohup ignores that the terminal is closed, a shell's `make all &` that Ctrl-C is pressed."""
+    code = "pathlib.Path('beats').touch()\ntime.sleep(0.5)\nfinish()\n"
+    process = begin(place, code, ignored=(number,))
+    until((place / "beats").exists)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (0, "") and note(place).exists()
+
+
+def test_a_script_that_runs_in_the_background_is_interrupted_at_once_by_sigterm(place):
+    code = "pathlib.Path('beats').touch()\ntime.sleep(120)\n"
+    process = begin(place, code, ignored=(signal.SIGINT,))
+    until((place / "beats").exists)
+    process.terminate()
+    assert process.wait(timeout=120) == 128 + signal.SIGTERM
+    process.communicate()
+    assert "KeyboardInterrupt" in log(place)
 
 
 def test_the_script_can_clean_up_when_it_is_interrupted(place):

@@ -113,21 +113,29 @@ def end_of(log: pathlib.Path) -> str:
     return "\n".join([line for line in lines if not NOISE.match(line)][-LINES_SHOWN:])
 
 
+def declared(script: pathlib.Path) -> tuple[str, list[str], str | None]:
+    """Its title, the data it reads, its backend; if it is no Python, the run will say why."""
+    try:
+        reads = [name for name in lessons.reads(script) if name.startswith("data/")]
+        return lessons.title(script), reads, lessons.sets_backend(script)
+    except (SyntaxError, ValueError):
+        return script.stem, [], None
+
+
 def run(script: pathlib.Path) -> int:
     of_its_part = lessons.scripts(str(script.parent.relative_to(REPOSITORY)))
-    name = f"[{of_its_part.index(script) + 1}/{len(of_its_part)}] "
-    name += f"{script.stem[:2]} {lessons.title(script)} …"
+    title, data, own_backend = declared(script)
+    name = f"[{of_its_part.index(script) + 1}/{len(of_its_part)}] {script.stem[:2]} {title} …"
     result = REPOSITORY / "out" / script.stem / "result.json"
     note = result.with_name("run.json")
     log = REPOSITORY / "out" / "logs" / f"{script.stem}.txt"
     note.unlink(missing_ok=True)
-    data = [name.removeprefix("data/") for name in lessons.reads(script) if name[:5] == "data/"]
-    if found := verify_data.problems(data):
+    if found := verify_data.problems([file.removeprefix("data/") for file in data]):
         say("\n".join(found), stream=2)
         return 1
 
     backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    backend = lessons.sets_backend(script) or backend
+    backend = own_backend or backend
     written = {
         "script": script.stem,
         "backend": backend,
@@ -139,7 +147,9 @@ def run(script: pathlib.Path) -> int:
     earlier = identity(result)
     received: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, frame: received.append(number))
+        # What nohup or `make all &` ignores changes nothing here; the script can still be ended.
+        heard = [] if signal.getsignal(number) == signal.SIG_IGN else received
+        signal.signal(number, lambda number, frame, heard=heard: heard.append(number))
     if os.isatty(1):
         say(name)
     log.parent.mkdir(parents=True, exist_ok=True)
