@@ -277,6 +277,16 @@ def test_two_scripts_at_a_time_each_with_one_whole_line(small):
     assert not side_by_side(times(small), "01_first", "02_second")
 
 
+def test_what_one_script_left_half_written_does_not_hide_the_result_of_another(small):
+    broken = small / "out" / "02_second" / "result.json"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("{")
+    run = make("01", cwd=small)
+    assert run.returncode == 0, run.stderr
+    assert re.search(r"^01 Title of 01 +number", run.stdout, flags=re.MULTILINE)
+    assert "02 Title" not in run.stdout
+
+
 def test_part_two_runs_one_script_at_a_time(small):
     for arguments in (["beyond"], ["11", "12"]):
         assert make(*arguments, cwd=small).returncode == 0
