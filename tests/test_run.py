@@ -311,7 +311,13 @@ def test_it_runs_without_a_standard_input(place):
     assert note(place).exists()
 
 
-def test_the_note_names_the_commit_and_marks_files_that_differ_from_it(place):
+def test_the_note_names_the_commit_and_marks_files_that_differ_from_it(
+    place, tmp_path_factory, monkeypatch
+):
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)  # under a hook they name the repository of these tests
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)  # may ask for signatures or hooks
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org"]
     (place / ".gitignore").write_text("out/\n__pycache__/\n")
     for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "First"]):
@@ -320,6 +326,10 @@ def test_the_note_names_the_commit_and_marks_files_that_differ_from_it(place):
         ["git", "rev-parse", "HEAD"], cwd=place, check=True, capture_output=True, text=True
     ).stdout.strip()
     assert run(place)[0] == 0
+    assert json.loads(note(place).read_text())["commit"] == head[:7]
+    another = tmp_path_factory.mktemp("another") / ".git"
+    subprocess.run(["git", "init", "-q", another.parent], check=True, capture_output=True)
+    assert run(place, GIT_DIR=str(another))[0] == 0
     assert json.loads(note(place).read_text())["commit"] == head[:7]
     assert run(place, "finish()  # changed\n")[0] == 0
     assert json.loads(note(place).read_text())["commit"] == f"{head[:7]}-dirty"

@@ -49,12 +49,15 @@ def commit() -> str | None:
     if not (REPOSITORY / ".git").exists():
         return None
     command = ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=7"]
+    # A hook of git that starts us may name another repository.
+    of_hooks = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+    others = {name: value for name, value in os.environ.items() if name not in of_hooks}
     try:
         found = subprocess.run(
             command,
             check=False,
             cwd=REPOSITORY,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+            env={**others, "GIT_OPTIONAL_LOCKS": "0"},
             capture_output=True,
             text=True,
         )
