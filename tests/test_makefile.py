@@ -430,6 +430,40 @@ def test_an_unfinished_environment_is_not_taken_for_a_python(small):
     assert ".venv/bin/python -m venv" not in run.stdout
 
 
+def test_an_environment_whose_python_is_gone_is_refused_with_the_remedy(small):
+    (small / ".venv" / "bin" / "python").write_text("#!/bin/sh\nexit 127\n")
+    line = refusal("all", cwd=small)
+    assert ".venv" in line and line.endswith("make distclean")
+    assert make("distclean", cwd=small).returncode == 0
+    assert " -m venv .venv" in make("--dry-run", "all", cwd=small).stdout
+
+
+def test_an_environment_that_uv_made_is_extended_without_uv(small):
+    """uv puts no pip into it, and the next terminal may not find uv."""
+    (small / ".venv" / f"installed-{VERSION}-beyond").unlink()
+    shutil.rmtree(small / "out", ignore_errors=True)
+    (small / ".venv" / "bin" / "python").write_text(
+        f'''#!/bin/sh
+case "$1 $2" in
+"-m ensurepip") : > pip.there ;;
+"-m pip") test -e pip.there && echo "$@" >> asked ;;
+*) exec "{sys.executable}" "$@" ;;
+esac
+'''
+    )
+    path = tools_without_python(small / "tools-only")
+    run = make(f".venv/installed-{VERSION}-beyond", cwd=small, PATH=path)
+    assert run.returncode == 0, run.stderr
+    assert "requirements/beyond.txt" in (small / "asked").read_text()
+
+
+def test_uv_is_looked_for_by_a_shell():
+    """GNU make before 4.3 starts `command` itself, and finds no such program, if it needs none."""
+    makefile = (REPOSITORY / "Makefile").read_text()
+    looks = re.findall(r"\$\(shell (command -v [^)]*)\)", makefile)
+    assert looks and all("2>/dev/null" in look for look in looks)
+
+
 def test_the_environment_holds_the_project_and_the_old_file_of_part_two(small):
     for marker in (small / ".venv").glob("installed-*"):
         marker.unlink()
