@@ -304,6 +304,24 @@ def test_a_process_that_the_script_has_left_behind_is_ended_and_not_waited_for(p
     assert not still_beats(place)
 
 
+def test_a_script_that_another_make_is_running_is_left_alone(place):
+    code = """
+pathlib.Path("beats").touch()
+give_up = time.monotonic() + 100
+while not pathlib.Path("go").exists() and time.monotonic() < give_up:
+    time.sleep(0.01)
+finish()
+"""
+    first = begin(place, code)
+    until((place / "beats").exists)
+    status, printed, errors = run(place)
+    assert (status, printed) == (1, "") and len(errors.splitlines()) == 1
+    assert "01_first.py is being run by another make" in errors
+    (place / "go").touch()
+    assert first.communicate(timeout=120)[1] == "" and note(place).exists()
+    assert run(place)[0] == 0
+
+
 def test_it_runs_without_a_standard_input(place):
     command = f"exec {sys.executable} tools/run.py 01_first.py <&-"
     (place / "01_first.py").write_text(SCRIPT + "assert not sys.stdin.read()\nfinish()\n")

@@ -7,6 +7,7 @@ result.json that this run wrote on this backend, out/<script>/run.json appears: 
 commit. It is as old as the start of the run, so that make notices an edit made during the run.
 """
 
+import fcntl
 import importlib.metadata
 import json
 import os
@@ -116,6 +117,17 @@ def end_of(log: pathlib.Path) -> str:
     return "\n".join([line for line in lines if not NOISE.match(line)][-LINES_SHOWN:])
 
 
+def lock(file) -> bool:
+    """Whether no other runner has this file locked. The end of this process releases it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        pass
+    return True
+
+
 def declared(script: pathlib.Path) -> tuple[str, list[str], str | None]:
     """Its title, the data it reads, its backend; if it is no Python, the run will say why."""
     try:
@@ -194,6 +206,9 @@ if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     try:
-        sys.exit(run(REPOSITORY / sys.argv[1]))
+        with (REPOSITORY / sys.argv[1]).open("rb") as script:
+            if not lock(script):
+                sys.exit(f"{sys.argv[1]} is being run by another make")
+            sys.exit(run(REPOSITORY / sys.argv[1]))
     except OSError as error:
         sys.exit(f"{sys.argv[1]} cannot be run: {error}")
