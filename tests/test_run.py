@@ -322,6 +322,14 @@ finish()
     assert run(place)[0] == 0
 
 
+def test_a_run_counts_though_nobody_reads_the_line_any_more(place):
+    process = begin(place)
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(timeout=120)) == ("", 0)
+    process.stderr.close()
+    assert note(place).exists()
+
+
 def test_it_runs_without_a_standard_input(place):
     command = f"exec {sys.executable} tools/run.py 01_first.py <&-"
     (place / "01_first.py").write_text(SCRIPT + "assert not sys.stdin.read()\nfinish()\n")

@@ -42,7 +42,10 @@ NOISE = re.compile(
 
 def say(text: str, stream: int = 1) -> None:
     """Write whole lines at once, so that two scripts that run side by side cannot mix them."""
-    os.write(stream, (text + "\n").encode())
+    try:
+        os.write(stream, (text + "\n").encode())
+    except OSError:  # the reader has left, as in `make all | head`: the run counts all the same
+        pass
 
 
 def commit() -> str | None:
