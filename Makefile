@@ -9,6 +9,7 @@ unexport CHECKPOINT_DIR
 
 # The environment: a finished one is used as it is, unless PYTHON asks for another version.
 # Without one: the first of these Pythons that is supported. With none of them, uv brings one.
+# GNU make before 4.3 finds `command` only if the line needs a shell, as 2>/dev/null does.
 SUPPORTED := 3.11 3.12 3.13
 version_of = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 if_supported = $(if $(filter $(SUPPORTED),$(call version_of,$(1))),$(1))
@@ -20,7 +21,7 @@ PYTHON := $(or $(call if_supported,python3),$(call if_supported,python3.13),$(ca
 	if_supported,python3.12),$(call if_supported,python3.11))
 ifeq ($(PYTHON),)
 PYTHON := python3
-FROM_UV := $(if $(shell command -v uv),3.13)
+FROM_UV := $(if $(shell command -v uv 2>/dev/null),3.13)
 endif
 endif
 endif
@@ -136,6 +137,8 @@ REMEDY := use one of $(SUPPORTED), as in PYTHON=python3.12 make all. Without one
 check-settings:
 	@case "$(KERAS_BACKEND)" in tensorflow|jax) ;; *) \
 		echo "KERAS_BACKEND=$(KERAS_BACKEND) is not supported: use tensorflow or jax" >&2; exit 1;; esac
+	@test -n "$(VERSION)" || test "$(PYTHON)" != .venv/bin/python || { echo "The Python of .venv cannot \
+	be run any more. Remove the environment: make distclean" >&2; exit 1; }
 	@case " $(SUPPORTED) " in *" $(VERSION) "*) ;; *) \
 		echo "$(if $(VERSION),$(PYTHON) is Python $(VERSION),$(PYTHON) cannot be run): $(REMEDY)" >&2; \
 		exit 1;; esac
@@ -153,6 +156,7 @@ check-settings:
 	else \
 		INSTALL=".venv/bin/python -m pip install -qq --disable-pip-version-check"; \
 		test -d .venv || $(PYTHON) -m venv .venv; \
+		.venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip >/dev/null; \
 		$$INSTALL --require-hashes -r $<; \
 	fi && $(if $(filter beyond,$*),$$INSTALL --no-deps --require-hashes -r requirements/old-files.txt &&) \
 	$$INSTALL --no-deps --no-build-isolation --editable .

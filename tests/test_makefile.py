@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -276,6 +277,16 @@ def test_two_scripts_at_a_time_each_with_one_whole_line(small):
     assert not side_by_side(times(small), "01_first", "02_second")
 
 
+def test_what_one_script_left_half_written_does_not_hide_the_result_of_another(small):
+    broken = small / "out" / "02_second" / "result.json"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("{")
+    run = make("01", cwd=small)
+    assert run.returncode == 0, run.stderr
+    assert re.search(r"^01 Title of 01 +number", run.stdout, flags=re.MULTILINE)
+    assert "02 Title" not in run.stdout
+
+
 def test_part_two_runs_one_script_at_a_time(small):
     for arguments in (["beyond"], ["11", "12"]):
         assert make(*arguments, cwd=small).returncode == 0
@@ -315,6 +326,7 @@ def test_ctrl_c_leaves_nothing_that_passes_for_a_result(small):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         process_group=0,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     give_up = time.monotonic() + 120
     while not (small / "waiting").exists():
@@ -416,6 +428,40 @@ def test_an_unfinished_environment_is_not_taken_for_a_python(small):
     run = make("--dry-run", "01", cwd=small)
     assert " python3 -m venv .venv" in run.stdout
     assert ".venv/bin/python -m venv" not in run.stdout
+
+
+def test_an_environment_whose_python_is_gone_is_refused_with_the_remedy(small):
+    (small / ".venv" / "bin" / "python").write_text("#!/bin/sh\nexit 127\n")
+    line = refusal("all", cwd=small)
+    assert ".venv" in line and line.endswith("make distclean")
+    assert make("distclean", cwd=small).returncode == 0
+    assert " -m venv .venv" in make("--dry-run", "all", cwd=small).stdout
+
+
+def test_an_environment_that_uv_made_is_extended_without_uv(small):
+    """uv puts no pip into it, and the next terminal may not find uv."""
+    (small / ".venv" / f"installed-{VERSION}-beyond").unlink()
+    shutil.rmtree(small / "out", ignore_errors=True)
+    (small / ".venv" / "bin" / "python").write_text(
+        f'''#!/bin/sh
+case "$1 $2" in
+"-m ensurepip") : > pip.there ;;
+"-m pip") test -e pip.there && echo "$@" >> asked ;;
+*) exec "{sys.executable}" "$@" ;;
+esac
+'''
+    )
+    path = tools_without_python(small / "tools-only")
+    run = make(f".venv/installed-{VERSION}-beyond", cwd=small, PATH=path)
+    assert run.returncode == 0, run.stderr
+    assert "requirements/beyond.txt" in (small / "asked").read_text()
+
+
+def test_uv_is_looked_for_by_a_shell():
+    """GNU make before 4.3 starts `command` itself, and finds no such program, if it needs none."""
+    makefile = (REPOSITORY / "Makefile").read_text()
+    looks = re.findall(r"\$\(shell (command -v [^)]*)\)", makefile)
+    assert looks and all("2>/dev/null" in look for look in looks)
 
 
 def test_the_environment_holds_the_project_and_the_old_file_of_part_two(small):

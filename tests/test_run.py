@@ -64,8 +64,15 @@ def place(tmp_path):
     return tmp_path
 
 
-def begin(place, code: str | None = None, **settings: str | None) -> subprocess.Popen:
+def begin(
+    place, code: str | None = None, ignored: tuple = (), **settings: str | None
+) -> subprocess.Popen:
     """The runner at work; a setting of None is taken out of the environment."""
+
+    def signals():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+
     if code is not None:
         (place / "01_first.py").write_text(SCRIPT + code)
     settings = os.environ | {"KERAS_BACKEND": "tensorflow"} | settings
@@ -76,6 +83,7 @@ def begin(place, code: str | None = None, **settings: str | None) -> subprocess.
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=signals,  # noqa: PLW1509
     )
 
 
@@ -157,6 +165,15 @@ def test_a_script_that_fails_shows_the_end_of_its_log(place):
     assert not note(place).exists()
 
 
+@pytest.mark.parametrize("code", ["def (\n", "'\0'\n"])
+def test_of_a_script_that_is_no_python_the_error_is_shown_and_nothing_else(place, code):
+    assert run(place)[0] == 0
+    status, printed, errors = run(place, code)
+    assert (status, printed) == (1, "") and "exit status 1" in errors
+    assert "SyntaxError" in errors and "tools/run.py" not in errors
+    assert "SyntaxError" in log(place) and not note(place).exists()
+
+
 def test_what_a_framework_says_when_it_starts_stays_in_the_log(place):
     noise = [
         "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR",
@@ -228,6 +245,27 @@ time.sleep(60)
     assert not still_beats(place) and not note(place).exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_make_was_told_to_ignore_ends_nothing(place, number):
+    """nohup ignores that the terminal is closed, a shell's `make all &` that Ctrl-C is pressed."""
+    code = "pathlib.Path('beats').touch()\ntime.sleep(0.5)\nfinish()\n"
+    process = begin(place, code, ignored=(number,))
+    until((place / "beats").exists)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (0, "") and note(place).exists()
+
+
+def test_a_script_that_runs_in_the_background_is_interrupted_at_once_by_sigterm(place):
+    code = "pathlib.Path('beats').touch()\ntime.sleep(120)\n"
+    process = begin(place, code, ignored=(signal.SIGINT,))
+    until((place / "beats").exists)
+    process.terminate()
+    assert process.wait(timeout=120) == 128 + signal.SIGTERM
+    process.communicate()
+    assert "KeyboardInterrupt" in log(place)
+
+
 def test_the_script_can_clean_up_when_it_is_interrupted(place):
     code = """
 try:
@@ -266,6 +304,32 @@ def test_a_process_that_the_script_has_left_behind_is_ended_and_not_waited_for(p
     assert not still_beats(place)
 
 
+def test_a_script_that_another_make_is_running_is_left_alone(place):
+    code = """
+pathlib.Path("beats").touch()
+give_up = time.monotonic() + 100
+while not pathlib.Path("go").exists() and time.monotonic() < give_up:
+    time.sleep(0.01)
+finish()
+"""
+    first = begin(place, code)
+    until((place / "beats").exists)
+    status, printed, errors = run(place)
+    assert (status, printed) == (1, "") and len(errors.splitlines()) == 1
+    assert "01_first.py is being run by another make" in errors
+    (place / "go").touch()
+    assert first.communicate(timeout=120)[1] == "" and note(place).exists()
+    assert run(place)[0] == 0
+
+
+def test_a_run_counts_though_nobody_reads_the_line_any_more(place):
+    process = begin(place)
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(timeout=120)) == ("", 0)
+    process.stderr.close()
+    assert note(place).exists()
+
+
 def test_it_runs_without_a_standard_input(place):
     command = f"exec {sys.executable} tools/run.py 01_first.py <&-"
     (place / "01_first.py").write_text(SCRIPT + "assert not sys.stdin.read()\nfinish()\n")
@@ -273,7 +337,13 @@ def test_it_runs_without_a_standard_input(place):
     assert note(place).exists()
 
 
-def test_the_note_names_the_commit_and_marks_files_that_differ_from_it(place):
+def test_the_note_names_the_commit_and_marks_files_that_differ_from_it(
+    place, tmp_path_factory, monkeypatch
+):
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)  # under a hook they name the repository of these tests
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)  # may ask for signatures or hooks
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org"]
     (place / ".gitignore").write_text("out/\n__pycache__/\n")
     for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "First"]):
@@ -282,6 +352,10 @@ def test_the_note_names_the_commit_and_marks_files_that_differ_from_it(place):
         ["git", "rev-parse", "HEAD"], cwd=place, check=True, capture_output=True, text=True
     ).stdout.strip()
     assert run(place)[0] == 0
+    assert json.loads(note(place).read_text())["commit"] == head[:7]
+    another = tmp_path_factory.mktemp("another") / ".git"
+    subprocess.run(["git", "init", "-q", another.parent], check=True, capture_output=True)
+    assert run(place, GIT_DIR=str(another))[0] == 0
     assert json.loads(note(place).read_text())["commit"] == head[:7]
     assert run(place, "finish()  # changed\n")[0] == 0
     assert json.loads(note(place).read_text())["commit"] == f"{head[:7]}-dirty"

@@ -45,10 +45,12 @@ VALUE_FROM = {
 }
 
 
-def read_results(*folders: str) -> dict[str, dict]:
+def read_results(*folders: str, numbers: list[str] | None = None) -> dict[str, dict]:
     """Script -> content of its result.json, in order, and under "run" that of its run.json."""
     found = {}
     for script in (script for folder in folders for script in lessons.scripts(folder)):
+        if numbers is not None and script.stem[:2] not in numbers:
+            continue
         result, run = (
             REPOSITORY / "out" / script.stem / name for name in ("result.json", "run.json")
         )
@@ -262,12 +264,13 @@ if __name__ == "__main__":
     sys.stdout.reconfigure(encoding="utf-8")
     if sys.argv[1:] == ["--pages"]:
         sys.exit(write_pages(json.loads(RECORDED.read_text())))
-    results = read_results("beyond") if sys.argv[1:] == ["--beyond"] else read_results(".")
+    numbers = [word for word in sys.argv[1:] if not word.startswith("-")]
+    if numbers:
+        results = read_results(".", "beyond", numbers=numbers)
+    else:
+        results = read_results("beyond" if sys.argv[1:] == ["--beyond"] else ".")
     if sys.argv[1:] == ["--record"]:
         write_pages(record(results))
         if {result["backend"] for result in results.values()} == {"tensorflow"}:
             copy_figures()
-    elif sys.argv[1:] and sys.argv[1] != "--beyond":
-        results = read_results(".", "beyond")
-        results = {script: result for script, result in results.items() if script[:2] in sys.argv}
     print_table(results)

@@ -7,6 +7,7 @@ result.json that this run wrote on this backend, out/<script>/run.json appears: 
 commit. It is as old as the start of the run, so that make notices an edit made during the run.
 """
 
+import fcntl
 import importlib.metadata
 import json
 import os
@@ -41,7 +42,10 @@ NOISE = re.compile(
 
 def say(text: str, stream: int = 1) -> None:
     """Write whole lines at once, so that two scripts that run side by side cannot mix them."""
-    os.write(stream, (text + "\n").encode())
+    try:
+        os.write(stream, (text + "\n").encode())
+    except OSError:  # the reader has left, as in `make all | head`: the run counts all the same
+        pass
 
 
 def commit() -> str | None:
@@ -49,12 +53,15 @@ def commit() -> str | None:
     if not (REPOSITORY / ".git").exists():
         return None
     command = ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=7"]
+    # A hook of git that starts us may name another repository.
+    of_hooks = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+    others = {name: value for name, value in os.environ.items() if name not in of_hooks}
     try:
         found = subprocess.run(
             command,
             check=False,
             cwd=REPOSITORY,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+            env={**others, "GIT_OPTIONAL_LOCKS": "0"},
             capture_output=True,
             text=True,
         )
@@ -113,21 +120,40 @@ def end_of(log: pathlib.Path) -> str:
     return "\n".join([line for line in lines if not NOISE.match(line)][-LINES_SHOWN:])
 
 
+def lock(file) -> bool:
+    """Whether no other runner has this file locked. The end of this process releases it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        pass
+    return True
+
+
+def declared(script: pathlib.Path) -> tuple[str, list[str], str | None]:
+    """Its title, the data it reads, its backend; if it is no Python, the run will say why."""
+    try:
+        reads = [name for name in lessons.reads(script) if name.startswith("data/")]
+        return lessons.title(script), reads, lessons.sets_backend(script)
+    except (SyntaxError, ValueError):
+        return script.stem, [], None
+
+
 def run(script: pathlib.Path) -> int:
     of_its_part = lessons.scripts(str(script.parent.relative_to(REPOSITORY)))
-    name = f"[{of_its_part.index(script) + 1}/{len(of_its_part)}] "
-    name += f"{script.stem[:2]} {lessons.title(script)} …"
+    title, data, own_backend = declared(script)
+    name = f"[{of_its_part.index(script) + 1}/{len(of_its_part)}] {script.stem[:2]} {title} …"
     result = REPOSITORY / "out" / script.stem / "result.json"
     note = result.with_name("run.json")
     log = REPOSITORY / "out" / "logs" / f"{script.stem}.txt"
     note.unlink(missing_ok=True)
-    data = [name.removeprefix("data/") for name in lessons.reads(script) if name[:5] == "data/"]
-    if found := verify_data.problems(data):
+    if found := verify_data.problems([file.removeprefix("data/") for file in data]):
         say("\n".join(found), stream=2)
         return 1
 
     backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    backend = lessons.sets_backend(script) or backend
+    backend = own_backend or backend
     written = {
         "script": script.stem,
         "backend": backend,
@@ -139,7 +165,9 @@ def run(script: pathlib.Path) -> int:
     earlier = identity(result)
     received: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, frame: received.append(number))
+        # What nohup or `make all &` ignores changes nothing here; the script can still be ended.
+        heard = [] if signal.getsignal(number) == signal.SIG_IGN else received
+        signal.signal(number, lambda number, frame, heard=heard: heard.append(number))
     if os.isatty(1):
         say(name)
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -181,6 +209,9 @@ if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     try:
-        sys.exit(run(REPOSITORY / sys.argv[1]))
+        with (REPOSITORY / sys.argv[1]).open("rb") as script:
+            if not lock(script):
+                sys.exit(f"{sys.argv[1]} is being run by another make")
+            sys.exit(run(REPOSITORY / sys.argv[1]))
     except OSError as error:
         sys.exit(f"{sys.argv[1]} cannot be run: {error}")
