@@ -8,7 +8,7 @@ import keras
 
 from . import compiling, differences, graphs, masks, optimizers, proof, weights
 from . import reference as reference_module
-from .errors import OldCheckpointError
+from .errors import IN_CODE, OldCheckpointError
 from .layouts import layout
 from .reading import read
 from .repair import Repair
@@ -53,18 +53,9 @@ def convert(
             "old_checkpoint.load_weights(model, source)"
         )
     repair = Repair(layout(file.version), file.backend, dict(custom_objects or {}))
-    model, root = graphs.build(file.config, repair)
-    places = weights.places(model, root, file, repair)
-    weights.fill(model, places)
-    restored = None
-    if file.training:
-        restored = optimizers.restore(model, places, file, repair)
-        chosen = compiling.arguments(file.training, model, repair)
-        compiling.compile_model(model, restored.optimizer, chosen)
-    else:
-        repair.lost.append("the source holds no training configuration: the model is not compiled")
-    differences.note(root, restored, repair)
-    masks.require_no_masked_output(model)
+    repair.largest = max((a.value.size for _, found in file.layers for a in found), default=0)
+    with _one_line(source):
+        model, places, restored = _rebuild(file, repair)
     with _temporary(target) as temporary:
         model.save(temporary)
         proof.prove(temporary, model, places, restored)
@@ -93,6 +84,44 @@ def convert(
         differences=repair.differences,
         reference=compared,
     )
+
+
+def _rebuild(file, repair):
+    """The compiled Keras 3 model with everything that the file holds."""
+    model, root = graphs.build(file.config, repair)
+    places = weights.places(model, root, file, repair)
+    weights.fill(model, places)
+    restored = None
+    if file.training:
+        restored = optimizers.restore(model, places, file, repair)
+        chosen = compiling.arguments(file.training, model, repair)
+        compiling.compile_model(model, restored.optimizer, chosen)
+    else:
+        repair.lost.append("the source holds no training configuration: the model is not compiled")
+    differences.note(root, restored, repair)
+    masks.require_no_masked_output(model)
+    return model, places, restored
+
+
+@contextlib.contextmanager
+def _one_line(source):
+    """Turn what a strange configuration makes Python say into one line."""
+    try:
+        yield
+    except OldCheckpointError:
+        raise
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as e:
+        said = " ".join(str(e).split())[:200]
+        raise OldCheckpointError(
+            f"{source}: its configuration is not understood ({type(e).__name__}: {said}); {IN_CODE}"
+        ) from e
 
 
 def _require_free(target):

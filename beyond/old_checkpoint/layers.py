@@ -181,6 +181,7 @@ def make(class_name: str, config: dict, repair, dtype=None):
     for old, new in RENAMED.get(class_name, {}).items():
         if old in config:
             config[new] = config.pop(old)
+    _require_sizes_of_the_file(config, repair, where)
     allowed = SAME[class_name].split()
     dropped = DROPPED.get(class_name, {})
     for key, value in config.items():
@@ -207,6 +208,16 @@ def make(class_name: str, config: dict, repair, dtype=None):
         raise OldCheckpointError(
             f"{where}: Keras 3 does not make this {class_name} ({error}); {IN_CODE}"
         ) from error
+
+
+def _require_sizes_of_the_file(config, repair, where):
+    """Refuse a size that would fill the memory, though no array of the file is that large."""
+    for key in ("units", "filters", "input_dim", "output_dim", "depth_multiplier"):
+        value = config.get(key)
+        if isinstance(value, int) and key in config and value > max(repair.largest, 1):
+            raise OldCheckpointError(
+                f"{where}: {key}={value}, but no array of the file is that large; {IN_CODE}"
+            )
 
 
 def dtype_of(found, where: str) -> str:

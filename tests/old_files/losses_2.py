@@ -4,60 +4,21 @@ import json
 
 import numpy as np
 
-NAMES = [
-    "binary_crossentropy",
-    "categorical_crossentropy",
-    "mean_squared_error",
-    "mse",
-    "mean_absolute_error",
-    "mae",
-    "mean_absolute_percentage_error",
-    "mape",
-    "mean_squared_logarithmic_error",
-    "msle",
-    "hinge",
-    "squared_hinge",
-    "categorical_hinge",
-    "kullback_leibler_divergence",
-    "kl_divergence",
-    "kld",
-    "poisson",
-    "logcosh",
-    "log_cosh",
-    "huber",
-    "binary_focal_crossentropy",
-    "cosine_similarity",
-]
-METRICS = [
-    "binary_accuracy",
-    "categorical_accuracy",
-    "top_k_categorical_accuracy",
-    "mse",
-    "mae",
-    "mape",
-    "msle",
-    "binary_crossentropy",
-    "categorical_crossentropy",
-    "poisson",
-    "kl_divergence",
-]
-ACTIVATIONS = [
-    "linear",
-    "relu",
-    "sigmoid",
-    "tanh",
-    "softmax",
-    "elu",
-    "selu",
-    "softplus",
-    "softsign",
-    "exponential",
-    "swish",
-    "gelu",
-    "mish",
-    "hard_sigmoid",
-    "leaky_relu",
-]
+NAMES = (
+    "binary_crossentropy|categorical_crossentropy|mean_squared_error|mse|mean_absolute_error|mae|"
+    "mean_absolute_percentage_error|mape|mean_squared_logarithmic_error|msle|hinge|squared_hinge|"
+    "categorical_hinge|kullback_leibler_divergence|kl_divergence|kld|poisson|logcosh|log_cosh|"
+    "huber|binary_focal_crossentropy|cosine_similarity"
+)
+METRICS = (
+    "binary_accuracy|categorical_accuracy|top_k_categorical_accuracy|mse|mae|mape|msle|"
+    "binary_crossentropy|categorical_crossentropy|poisson"
+)
+ACTIVATIONS = (
+    "linear|relu|sigmoid|tanh|softmax|elu|selu|softplus|softsign|exponential|swish|gelu|mish|"
+    "hard_sigmoid|leaky_relu"
+)
+NAMES, METRICS, ACTIVATIONS = (names.split("|") for names in (NAMES, METRICS, ACTIVATIONS))
 
 
 def data():
