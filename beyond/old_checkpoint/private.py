@@ -42,3 +42,8 @@ def mask_of(tensor):
 def all_layers(model) -> list:
     """Every layer of a model, those inside other layers included."""
     return list(model._flatten_layers())
+
+
+def optimizer_of(model):
+    """The model's optimizer, or None before it is compiled."""
+    return getattr(model, "optimizer", None)
