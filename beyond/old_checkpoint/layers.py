@@ -50,10 +50,10 @@ SAME = {
     "Conv1DTranspose": _CONV,
     "Conv2DTranspose": _CONV,
     "Conv3DTranspose": _CONV,
-    "SeparableConv1D": _CONV + _DEPTH,
-    "SeparableConv2D": _CONV + _DEPTH,
-    "DepthwiseConv1D": _CONV + _DEPTH,
-    "DepthwiseConv2D": _CONV + _DEPTH,
+    "SeparableConv1D": _CONV.removeprefix(_KERNEL) + _DEPTH,
+    "SeparableConv2D": _CONV.removeprefix(_KERNEL) + _DEPTH,
+    "DepthwiseConv1D": _CONV.removeprefix(_KERNEL) + _DEPTH[: _DEPTH.index("pointwise")],
+    "DepthwiseConv2D": _CONV.removeprefix(_KERNEL) + _DEPTH[: _DEPTH.index("pointwise")],
     "GlobalAveragePooling1D": "data_format keepdims",
     "GlobalAveragePooling2D": "data_format keepdims",
     "GlobalAveragePooling3D": "data_format keepdims",
@@ -94,6 +94,8 @@ for _kind in ("MaxPooling", "AveragePooling"):
     for _rank in "123":
         SAME[f"{_kind}{_rank}D"] = _POOL
 
+# Keras 2 stores these for separable and depthwise convolutions and never reads them.
+_UNUSED_KERNEL = {"groups": [1]} | dict.fromkeys(_KERNEL.split(), "any")
 # Arguments that Keras 3 does not have, with the values that change nothing ("any": all).
 DROPPED = {
     "Dense": {"input_dim": "any"},
@@ -111,10 +113,10 @@ DROPPED = {
     "Conv1DTranspose": {"output_padding": [None], "groups": [1]},
     "Conv2DTranspose": {"output_padding": [None], "groups": [1]},
     "Conv3DTranspose": {"output_padding": [None], "groups": [1]},
-    "SeparableConv1D": {"groups": [1]},
-    "SeparableConv2D": {"groups": [1]},
-    "DepthwiseConv1D": {"groups": [1], "filters": [None]},
-    "DepthwiseConv2D": {"groups": [1], "filters": [None]},
+    "SeparableConv1D": _UNUSED_KERNEL,
+    "SeparableConv2D": _UNUSED_KERNEL,
+    "DepthwiseConv1D": _UNUSED_KERNEL | {"filters": [None]},
+    "DepthwiseConv2D": _UNUSED_KERNEL | {"filters": [None]},
     "PReLU": {},
     "Softmax": {},
 }
