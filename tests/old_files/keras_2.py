@@ -84,8 +84,9 @@ def write(folder, name, model, steps=STEPS):
         model.train_on_batch(inputs, target)
         if step in (1, 10):
             for layer in model.layers:
-                for number, value in enumerate(layer.get_weights()):
-                    noted[f"{step}|{layer.name}|{number}"] = value
+                stored = layer.trainable_weights + layer.non_trainable_weights
+                for number, value in enumerate(stored):
+                    noted[f"{step}|{layer.name}|{number}"] = value.numpy()
     np.savez(f"{folder}/{name}.npz", **noted)
 
 
