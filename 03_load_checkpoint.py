@@ -2,25 +2,29 @@
 """
 # 03 · Load the checkpoint and use it
 
-The process that wrote the checkpoint has gone; here a new one builds the network again, loads what
-script 02 saved, measures it, predicts with it, and trains it further. That is what the whole effort
-of saving is for, and the only way to know that the file is any good. A file of weights does not say
-which network they belong to, so the structure is saved here as well.
+After this script you can load a checkpoint in a new process, measure the model, predict with it,
+and train it further. Loading is the purpose of saving, and the only way to know that a file is any
+good. A file of weights does not say which network they belong to. The short way comes first:
+build the same network, `load_weights`, `evaluate`. Then the script compares model and file.
 
-- Run:    `python 03_load_checkpoint.py`
+- Run:    `python 03_load_checkpoint.py` (first steps, 15 minutes to read)
 - Reads:  `data/pima-indians-diabetes.csv`, `out/02_checkpoint_best_only/weights.best.weights.h5`,
   `out/02_checkpoint_best_only/result.json`
-- Writes: `out/03_load_checkpoint/`: `network.json`, `learning_curve.png`, `result.json`
-- From:   documents 1 and 2
-- Next:   `04_mnist_every_epoch.py` saves whole models, which need no structure beside them
+- Writes: `out/03_load_checkpoint/`: `network.json`, the figure `training_goes_on.png`,
+  `result.json`
+- From:   Jason Brownlee's post (Machine Learning Mastery), and *Deep Learning With Python*,
+  chapter 14
+- Next:   `04_mnist_every_epoch.py` saves whole models, which include the structure
 """
 
 # %% [markdown]
 """
 ## Settings and seed
 
-The documents stop after measuring the loaded model. The further epochs are an addition here. The
-seed has no part in the loaded weights; it fixes the order of the rows in those epochs.
+The tutorials stop after measuring the loaded model. The further epochs are added here. The seed
+does not change the loaded weights. It fixes the order of the rows in the further epochs, and with a
+seed set, TensorFlow shuffles every epoch alike
+([pitfall](docs/PITFALLS.md#with-a-seed-set-every-epoch-has-its-rows-in-the-same-order)).
 """
 
 # %%
@@ -39,7 +43,7 @@ SEED = 7
 FURTHER_EPOCHS = 50
 BATCH_SIZE = 10
 VALIDATION_SPLIT = 0.33
-DOCUMENTED_ACCURACY = 0.7773  # documents 1 and 2, all 768 rows
+DOCUMENTED_ACCURACY = 0.7773  # the post and the chapter, all 768 rows
 BEST_FILE = pathlib.Path("out/02_checkpoint_best_only/weights.best.weights.h5")
 RECORD = pathlib.Path("out/02_checkpoint_best_only/result.json")
 OUT = pathlib.Path("out/03_load_checkpoint")
@@ -50,10 +54,9 @@ keras.utils.set_random_seed(SEED)
 """
 ## Load the data: Pima
 
-The rows must be the same, in the same order, as when the model was trained: a validation score can
-only be compared with the recorded one if no training row has slipped into it. The measurements need
-no scaling here because the model was trained without; had it been scaled, the same numbers would
-have to be kept and applied again.
+The rows must be the same, in the same order, as in script 02. Otherwise training rows get among the
+validation rows, and the score cannot be compared with the recorded one. If you scale the columns
+before training, store the numbers used, and scale with them again here.
 """
 
 # %%
@@ -69,10 +72,10 @@ batches_per_epoch = math.ceil(training_rows / BATCH_SIZE)
 """
 ## Build the model: Pima
 
-The same code as in script 02. Its random initial weights do not matter, as every one of them is
-about to be replaced. Names of layers do not matter; the first `Dense` of the file goes into the
+The code is the same as in script 02. The random initial weights do not matter, because all of them
+are replaced. The names of layers do not matter either: the first `Dense` of the file fills the
 first `Dense` of the network, and so on, and the shapes must agree. Activations are not in the file:
-with another one in this code the load would succeed, and the answers would be wrong.
+with other ones in this code, loading succeeds and the answers are wrong.
 """
 
 # %%
@@ -93,75 +96,65 @@ model.compile(
 
 # %% [markdown]
 """
-## Load the weights
+## Load the weights, and evaluate
 
-First a look into the file. It is plain HDF5: a folder for each layer, and in it the arrays `0` (the
-weights of the inputs) and `1` (the biases). A damaged file, or one of another network, is refused
-here and not left to `load_weights`: that fills every layer that fits before it complains of those
-that do not, and does not complain at all if the file holds more layers than the network.
+`load_weights` also restores the *optimizer state*: Adam's step count, and its two running averages
+for each weight. It does so only if the optimizer has variables to fill. `fit` makes them in its
+first step, `optimizer.build` makes them now. Without that line you get a warning, and further
+training starts with a fresh optimizer. A file that is missing or damaged ends the script with one
+line.
+
+The accuracy on all rows is the tutorials' number. The accuracy on the validation rows must equal
+the one that script 02 recorded. Neither number predicts accuracy on new patients: most of the rows
+trained the network, and the validation rows chose the epoch.
 """
 
 # %%
 make_it = "Make it: make 02 (or python 02_checkpoint_best_only.py)"
-try:
-    recorded = json.loads(RECORD.read_text())
-    recorded_accuracy = recorded["reproduced"]
-    recorded_epoch = recorded["best_epoch"]
-    recorded_curve = recorded["val_accuracy"]
-except (OSError, ValueError, KeyError, TypeError) as error:
-    sys.exit(f"{RECORD} cannot be used ({error!r}). {make_it}")
-try:
-    with h5py.File(BEST_FILE) as file:
-        saved_arrays = [
-            file[f"layers/{layer}/vars/{index}"][()]
-            for layer in file["layers"]
-            for index in file[f"layers/{layer}/vars"]
-        ]
-        optimizer_state = file["optimizer/vars"]
-        saved_state = [optimizer_state[str(index)][()] for index in range(len(optimizer_state))]
-except (OSError, KeyError, RuntimeError, ValueError) as error:
-    sys.exit(f"{BEST_FILE} cannot be read ({error}). {make_it}")
 model.optimizer.build(model.trainable_variables)
-saved_shapes = [array.shape for array in saved_arrays + saved_state]
-model_shapes = [tuple(array.shape) for array in model.weights + model.optimizer.variables]
-if saved_shapes != model_shapes:
-    sys.exit(f"{BEST_FILE} is of another network: its arrays have other shapes. {make_it}")
-
-# %% [markdown]
-"""
-The optimizer's state was compared as well: Adam's step count and its two running averages for each
-weight. It is restored only into an optimizer that has its variables already, which `fit` would make
-in its first step; hence `optimizer.build` above. Without that line the load succeeds with a mere
-warning, and further training starts with a fresh optimizer.
-
-The accuracy on all rows is the documents' number. The one on the validation rows must equal what
-script 02 recorded, to the last digit, or this is not the model that was saved.
-"""
-
-# %%
-model.load_weights(BEST_FILE)
-print("Created model and loaded weights from file")
-loaded_weights = model.get_weights()
-loaded_state = [keras.ops.convert_to_numpy(part) for part in model.optimizer.variables]
+try:
+    model.load_weights(BEST_FILE)
+except (OSError, KeyError, ValueError) as error:
+    sys.exit(f"{BEST_FILE} cannot be loaded ({type(error).__name__}). {make_it}")
 loaded_steps = int(model.optimizer.iterations)
 
+recorded = json.loads(RECORD.read_text())
+recorded_accuracy, recorded_epoch = recorded["reproduced"], recorded["best_epoch"]
 accuracy = model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"]
-print(f"accuracy: {accuracy:.2%}  (documents 1 and 2: {DOCUMENTED_ACCURACY:.2%})")
+print(f"accuracy: {accuracy:.2%}  (the tutorials: {DOCUMENTED_ACCURACY:.2%})")
 scores = model.evaluate(
     x_validation, y_validation, batch_size=len(x_validation), verbose=0, return_dict=True
 )
-loaded_accuracy = scores["accuracy"]
-print(f"on the validation rows {loaded_accuracy:.5f}, recorded {recorded_accuracy:.5f}")
+print(f"on the validation rows {scores['accuracy']:.5f}, recorded {recorded_accuracy:.5f}")
+
+# %% [markdown]
+"""
+## Compare the model with the file
+
+A load without errors does not prove that the file belongs to this network. `load_weights` accepts a
+file with more layers than the network has. If one layer does not fit, it overwrites the matching
+layers first and raises only then. So look into the file yourself. It has the format HDF5, which the
+package h5py reads: a folder for each layer, and in it the arrays `0` (weights of the inputs) and
+`1` (biases). *Check* compares the values.
+"""
+
+# %%
+with h5py.File(BEST_FILE) as file:
+    saved = [array[()] for layer in file["layers"].values() for array in layer["vars"].values()]
+    state = file.get("optimizer/vars", {})
+    saved += [state[str(index)][()] for index in range(len(state))]
+variables = model.weights + model.optimizer.variables
+loaded = [keras.ops.convert_to_numpy(variable) for variable in variables]
+if [array.shape for array in saved] != [array.shape for array in loaded]:
+    sys.exit(f"{BEST_FILE} belongs to another network: its arrays have other shapes. {make_it}")
 
 # %% [markdown]
 """
 ## Predict
 
-Weights can be used as they are. The network answers with a probability; above 0.5 it counts as
-"diabetes". The patients are the first of the validation rows, which the network never trained on.
-Of their eight measurements the table shows glucose, body mass index and age, the columns 1, 5 and 7
-if one counts from 0. How often it will be right on new patients, neither number above can say: most
-of the 768 rows trained the network, and the validation rows chose the epoch.
+The network answers with a probability; above 0.5 it counts as "diabetes". The patients are the
+first of the validation rows. The table shows three of their eight measurements: glucose, body mass
+index and age, the columns 1, 5 and 7 if you count from 0.
 """
 
 # %%
@@ -179,11 +172,11 @@ for row, probability in enumerate(probabilities):
 """
 ## Train: go on from the checkpoint
 
-Loaded weights are also the start of further training. `initial_epoch` goes on counting where the
-saved model stood, and `epochs` is the number of the last epoch, not how many to add: if it is not
-above `initial_epoch`, `fit` trains nothing and returns without a word. Nothing is saved in this
-run; in one of your own, pass the callback of script 02 again, with the recorded score as its
-`initial_value_threshold`, so that only a better model takes the old one's place.
+Loaded weights are also the start of further training. `initial_epoch` continues the count where the
+saved model stood. `epochs` is the number of the last epoch, not how many to add: if it is not above
+`initial_epoch`, `fit` trains nothing and prints nothing. Nothing is saved in this run. In yours,
+pass the callback of script 02 again, with the recorded score as `initial_value_threshold`, so that
+only a better model replaces the old one.
 """
 
 # %%
@@ -194,6 +187,7 @@ history = model.fit(
     y,
     validation_split=VALIDATION_SPLIT,
     validation_batch_size=len(x_validation),
+    steps_per_epoch=batches_per_epoch,
     initial_epoch=recorded_epoch,
     epochs=recorded_epoch + FURTHER_EPOCHS,
     batch_size=BATCH_SIZE,
@@ -207,11 +201,11 @@ print(f"{recorded_accuracy:.5f} when loaded, {max(further_accuracy):.5f} at best
 """
 ## Save the structure
 
-`save_weights` did not keep it, and as JSON it need not be typed again. The documents name YAML as
-well; Keras has dropped that, because reading a YAML file could run code. JSON holds layers, shapes,
-initializers and the settings of `compile`, and no weights. Nor does it hold code: a layer of your
-own must be registered with `keras.saving.register_keras_serializable`, or be passed in
-`custom_objects`. The whole models of script 04 carry this JSON inside them, next to the weights.
+As JSON the network need not be typed again. The tutorials name YAML as well; Keras has dropped it,
+because reading a YAML file could run code. The JSON file contains layers, shapes, initializers and
+the settings of `compile`, but no weights and no code: register a layer of your own with
+`keras.saving.register_keras_serializable`, or pass it in `custom_objects`. The whole models of
+script 04 contain this JSON next to the weights.
 """
 
 # %%
@@ -223,54 +217,45 @@ rebuilt.load_weights(BEST_FILE)
 """
 ## Look: the curve goes on
 
-The broad line is script 02's run. The narrow one begins at the ring, where both stand on the same
-weights, and not at the level of an untrained network. Had the optimizer been left behind, it would
-begin at the ring all the same, and then go its own way. With TensorFlow it runs inside the broad
-one: once a seed is set, that backend shuffles the rows of every epoch alike, so the same weights
-meet the same batches. JAX shuffles anew, and the lines part. That they coincide is no proof that
-everything was restored.
+Script 02's curve is drawn up to the checkpoint. The further epochs begin at the ring, on the saved
+weights, and not at the level of an untrained network. With a fresh optimizer they would begin at
+the ring, too, so the figure does not show that the optimizer was restored; *Check* does. On
+TensorFlow the further epochs repeat those that script 02 trained after its best one, because every
+epoch is shuffled alike. On JAX they differ.
 """
 
 # %%
-figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+epochs = range(1, recorded_epoch + 1)
 further_epochs = [recorded_epoch, *(epoch + 1 for epoch in history.epoch)]
-axes.plot(
-    range(1, len(recorded_curve) + 1),
-    recorded_curve,
-    color="#0072B2",
-    alpha=0.4,
-    lw=5,
-    label="script 02",
-)
 further_curve = [recorded_accuracy, *further_accuracy]
-axes.plot(further_epochs, further_curve, color="#E69F00", label="trained further")
+figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+axes.plot(epochs, recorded["val_accuracy"][:recorded_epoch], color="#0072B2", label="script 02")
+axes.plot(further_epochs, further_curve, color="#E69F00", label="trained further here")
 best_label = f"loaded: {recorded_accuracy:.4f} at epoch {recorded_epoch}"
 axes.plot(
     recorded_epoch, recorded_accuracy, "o", ms=15, mfc="none", mec="#D55E00", label=best_label
 )
-axes.set_title(f"Pima: {FURTHER_EPOCHS} further epochs from the best checkpoint")
+axes.set_title(f"Pima: {FURTHER_EPOCHS} further epochs begin at the checkpoint of script 02")
 axes.set(xlabel="epoch", ylabel="validation accuracy (share of correct answers)")
 axes.grid(alpha=0.3)
 axes.legend(loc="lower right")
-figure.savefig(OUT / "learning_curve.png", dpi=150)
+figure.savefig(OUT / "training_goes_on.png", dpi=150)
 
 # %% [markdown]
 """
 ## Check
 
-Every array in the model was the file's, bit for bit: that nothing was raised would not show it. The
-loaded model, and the one rebuilt from JSON, score on the validation rows to the last digit what
-script 02 recorded. So was every number of the optimizer, which went on from the step of the saved
-epoch, and not from 0.
+After loading, every array of weights and optimizer in the model equaled the file's, bit for bit.
+The model, and the one rebuilt from JSON, score to the last digit what script 02 recorded. The
+optimizer went on from the step of the saved epoch, and not from 0.
 """
 
 # %%
-for loaded, saved in zip(loaded_weights + loaded_state, saved_arrays + saved_state, strict=True):
-    assert np.array_equal(loaded, saved)
-scores = rebuilt.evaluate(
+assert all(np.array_equal(ours, theirs) for ours, theirs in zip(loaded, saved, strict=True))
+rebuilt_scores = rebuilt.evaluate(
     x_validation, y_validation, batch_size=len(x_validation), verbose=0, return_dict=True
 )
-assert scores["accuracy"] == loaded_accuracy == recorded_accuracy
+assert rebuilt_scores["accuracy"] == scores["accuracy"] == recorded_accuracy
 assert loaded_steps == recorded_epoch * batches_per_epoch
 assert int(model.optimizer.iterations) == loaded_steps + FURTHER_EPOCHS * batches_per_epoch
 
@@ -278,21 +263,12 @@ assert int(model.optimizer.iterations) == loaded_steps + FURTHER_EPOCHS * batche
 """
 ## Result
 
-Written last: where `result.json` exists, everything above has run and held. `make all` collects
-these files into one table, and runs a script again only if its file is missing or out of date.
+The numbers are stored last: if `result.json` exists, everything above has run.
 """
 
 # %%
-result = {
-    "script": OUT.name,
-    "quantity": "accuracy on all rows",
-    "documented": DOCUMENTED_ACCURACY,
-    "reproduced": accuracy,
-    "validation_accuracy": recorded_accuracy,
-    "further_val_accuracy": further_accuracy,
-    "best_epoch": recorded_epoch,
-    "files": ["network.json"],
-    "keras": keras.version(),
-    "backend": keras.backend.backend(),
-}
+result = {"script": OUT.name, "keras": keras.version(), "backend": keras.backend.backend()}
+result |= {"quantity": "accuracy on all rows", "documented": DOCUMENTED_ACCURACY}
+result |= {"reproduced": accuracy, "best_epoch": recorded_epoch, "files": ["network.json"]}
+result |= {"validation_accuracy": scores["accuracy"], "further_val_accuracy": further_accuracy}
 (OUT / "result.json").write_text(json.dumps(result, indent=1))

@@ -2,17 +2,17 @@
 """
 # 08 · Save the model from overtraining
 
-A network that trains for too long learns its training rows by heart and grows worse on all others:
-*overtraining*. Nobody knows beforehand when it begins. Document 5's answer is to train for longer
-than needed and let the checkpoint keep the best epoch, together with a callback that lowers the
-learning rate when nothing improves any more. The other answer is to stop early. Both are tried
-here, and rows that nobody has looked at before tell what they were worth.
+After this lesson you can keep the best epoch of a training that runs too long, lower the learning
+rate on the way, and stop early. A network that trains for too long learns its training rows by
+heart and gets worse on all others. This is *overtraining*, and nobody knows beforehand when it
+begins. Without the three callbacks of this lesson you are left with the last epoch, which is worse
+than an earlier one. Rows that had no part in the training tell by how much.
 
-- Run:    `python 08_stop_overtraining.py`
+- Run:    `python 08_stop_overtraining.py` (in practice, 25 minutes to read)
 - Reads:  `data/auto-mpg.csv`
 - Writes: `out/08_stop_overtraining/`: a folder of `.keras` files for each training,
-  `learning_curve.png`, `result.json`
-- From:   document 5
+  `validation_error_rises.png`, `result.json`
+- From:   the Towards Data Science article on overtraining
 - Next:   `09_weights_or_whole_model.py` looks into the files
 """
 
@@ -20,9 +20,9 @@ here, and rows that nobody has looked at before tell what they were worth.
 """
 ## Settings and seed
 
-Few cars for training, a large network and many epochs: a recipe for overtraining, on purpose. The
-learning rate says how far a batch may move the weights. One training proves little, so each
-comparison is made for three seeds, and by `make sweep` for sixty on each backend.
+Few cars for training, a large network and many epochs: this overtrains on purpose. The learning
+rate says how far one batch may move the weights. A single training proves little, so each
+comparison is made for three seeds. `make sweep` runs the script with 20 settings of `SEED`.
 """
 
 # %%
@@ -54,15 +54,14 @@ OUT = pathlib.Path("out/08_stop_overtraining")
 ## Load the data: Auto MPG
 
 392 cars of the years 1970 to 1982: cylinders, displacement, horsepower, weight, acceleration, year
-and origin, and the miles they run on a gallon of petrol. Document 5 names no data but their source,
-the StatLib library of Carnegie Mellon University; this set is from there, the choice is ours.
+and origin, and the miles they run on a gallon of petrol. The article names only the source of its
+data, the StatLib library of Carnegie Mellon University. This set is from there; the choice is ours.
 
 The file is sorted by year, so the cars are shuffled before they are divided, always in the same
-way. 59 train, 78 choose the best epoch, and the other 255 are the test set: nothing looks at it
-before the end. Why three parts? The validation cars choose among 40 epochs, so the score of the
-chosen one flatters it: it is the luckiest of 40. What the model is worth to someone with other
-cars, only cars can say that had no part in any choice. The columns are standardised with what the
-training cars alone tell.
+way. 59 cars train and 78 validate: they choose the best epoch. The other 255 are the *test set*,
+which is used only at the end. Why three parts? The chosen epoch is the luckiest of 40 on the
+validation cars, so its score there is too good. Only cars that had no part in any choice tell what
+the model is worth. The columns are standardised with the mean and deviation of the training cars.
 """
 
 # %%
@@ -79,9 +78,9 @@ batches_per_epoch = math.ceil(TRAINING_CARS / BATCH_SIZE)
 """
 ## Build the model: Auto MPG
 
-Two hidden layers of 256 units and one output, the miles per gallon. With 68,000 weights for 59 cars
-the network could learn each of them by heart. The loss is the mean of the squared errors. An
-accuracy does not exist here: an answer is not right or wrong, but more or less far off.
+Two hidden layers of 256 units and one output, the miles per gallon. With 68,000 weights for 59
+cars, the network can learn each car by heart. The loss is the mean of the squared errors. There is
+no accuracy here: an answer is not right or wrong, but more or less far off.
 """
 
 # %%
@@ -103,18 +102,16 @@ model.compile(
 """
 ## Train: longer than needed, and keep the best
 
-The checkpoint is document 5's, with today's ending. It leaves a file for each improvement; the last
-of them is the best epoch. `mode="min"`, since a loss should be low.
+The checkpoint is the article's, with today's file ending. It writes a file for each improvement, so
+the last file is the best epoch. `mode="min"` says that a lower loss is better.
 
-The same compiled model serves for all trainings: before each it gets new initial weights, drawn
-with the seed, and an optimizer that has seen nothing, with its learning rate. (Why it is built and
-evaluated first, script 07 says.) The first training below keeps the learning rate, the second
-lowers it: `ReduceLROnPlateau` halves it when the validation loss has not improved for five epochs.
-Both callbacks stand in the same list, and each keeps its own account of what was best. The history
-notes the learning rate of each epoch.
+`ReduceLROnPlateau` lowers the learning rate. Here it halves it when the validation loss has not
+improved for five epochs. Put it into the same list as the checkpoint; each callback remembers its
+own best value. The history records the learning rate of each epoch.
 
-Each training has a folder of its own, named after its way and its seed. The same names of files
-occur in all of them, and a folder shared by two trainings could not tell whose they are.
+One compiled model serves all trainings. Before each training it gets new initial weights from the
+seed, and the state of an unused optimizer. (Script 07 says why the model is evaluated first.) Each
+training has a folder of its own, because the same file names occur in all of them.
 """
 
 # %%
@@ -171,9 +168,9 @@ for seed in SEEDS:
 """
 ## Train: with a schedule
 
-The document's other way to lower the learning rate asks nothing of the validation: a plan, made
-beforehand. This one takes off a twentieth in every epoch. It needs no validation rows and cannot be
-misled by a lucky epoch; but one must know beforehand how many epochs there will be.
+The article's other way to lower the learning rate is a plan made beforehand. This one takes off a
+twentieth in every epoch. A plan needs no validation rows, and a lucky epoch cannot mislead it. But
+you must know beforehand how many epochs there will be.
 """
 
 # %%
@@ -186,14 +183,14 @@ scheduled = train(f"scheduled-{SEED}", SEED, take_off_a_twentieth)
 """
 ## Train: stop early
 
-`EarlyStopping` ends the training when the validation loss has not improved for ten epochs. How long
-this *patience* should be, nobody can say in general: with too little of it a jumping curve is taken
-for the end, and epochs are left out that would have been worth their time. Without
-`restore_best_weights=True` it would leave the model with the weights of that last epoch, ten worse
-ones after the best. It saves time, but writes nothing: the best weights lie in memory, and die with
-the process. Nothing forbids to use it beside the checkpoint, as here: the one decides when to end,
-the other survives. For the seed it shares with the first training it must take the same way, as far
-as it goes.
+`EarlyStopping` ends the training when the validation loss has not improved for ten epochs. This
+number is the *patience*. If it is too small, a jump of the curve ends the training too soon. Set
+`restore_best_weights=True`, or the model keeps the weights of the last epoch, ten epochs after the
+best.
+
+`EarlyStopping` saves time but writes no file: the best weights are in memory and are lost with the
+process. Use it together with a checkpoint, as here. With the seed of the first training, it repeats
+that training up to the point where it stops.
 """
 
 # %%
@@ -207,26 +204,26 @@ stopped["best_weights"] = stopped.pop("last_weights")
 """
 ## What overtraining costs
 
-Only now the test set is used. The error is the root of the mean squared error, in miles per gallon:
-the quantity by which the epochs were chosen, in a unit that one can imagine. For each seed, the
-error of the best epoch, loaded from its file, is compared with that of the last epoch.
+Now the test set is used. The error is the root of the mean squared error, in miles per gallon. For
+each seed the script compares the best epoch, loaded from its file, with the last epoch.
 
-How sure is the difference? Its mean over the seeds should be at least twice its own uncertainty,
-which is the standard deviation divided by the root of the number of seeds. Three seeds are too few
-for that; the sixty on each backend in `docs/data/sweep.csv` are not. With the constant rate, the
-last epoch is worse than the best, on TensorFlow by 0.39, give or take 0.05, and on JAX by
-0.22, give
-or take 0.03: that is what overtraining costs, and what the checkpoint saves. With the falling rate,
-the last is *better*, on TensorFlow by 0.07, give or take 0.01, and on JAX by 0.13, give or take
-0.01, although its validation loss is higher: what 78 cars call the best epoch is partly luck, and
-the small steps at the end even out the noise that the choice falls for.
+How sure is the difference? The script prints its *standard error*: the standard deviation of the
+differences (how much they scatter) divided by the root of their number. Trust a mean that is at
+least twice its standard error. Three seeds are too few for that. 20 runs of this script on each
+backend (`docs/data/sweep.csv`) are enough. There the last epoch was worse than the best by
 
-The table after that compares the four ways for the first seed. Stopping early takes fewer epochs
-and less time; whether it found the better model is a matter of luck in a single run.
+| learning rate | TensorFlow  | JAX         |
+|---------------|-------------|-------------|
+| constant      | 0.39 ± 0.05 | 0.22 ± 0.03 |
+| falling       | −0.07 ± 0.01 | −0.13 ± 0.01 |
 
-So the checkpoint is an insurance against a training that ends badly, and a falling learning rate
-makes that rare. All seeds share the same division of the cars: how much of this holds for other
-data, one example cannot say.
+miles per gallon, mean ± standard error. At the constant rate the last epoch is worse: this is what
+overtraining costs and what the checkpoint saves. At the falling rate the last epoch is slightly
+*better*, although its validation loss is higher. What 78 cars call the best epoch is partly luck.
+
+The second printed table compares the four ways for the first seed. A single run does not show
+which way finds the better model. All runs share one division of the cars, so these numbers say
+little about other data.
 """
 
 
@@ -237,18 +234,18 @@ def test_error(weights):
     return float(np.sqrt(np.mean((answers - y[test]) ** 2)))
 
 
-test_errors, cost_of_last = {}, {}
+test_errors, cost_of_last, standard_error = {}, {}, {}
 for name, trainings in (("constant", constant), ("reduced", reduced)):
     best = [test_error(each["best"].get_weights()) for each in trainings.values()]
     last = [test_error(each["last_weights"]) for each in trainings.values()]
     cost = [after - before for before, after in zip(best, last)]
-    uncertainty = statistics.stdev(cost) / math.sqrt(len(cost))
+    standard_error[name] = statistics.stdev(cost) / math.sqrt(len(cost))
     test_errors[name] = {"best": best, "last": last}
     cost_of_last[name] = statistics.mean(cost)
     print(f"\nLearning rate {name}: error on the test set, miles per gallon")
     for seed, before, after in zip(SEEDS, best, last):
         print(f"  seed {seed:3d}   best epoch {before:.2f}   last epoch {after:.2f}")
-    print(f"  the last is worse by {cost_of_last[name]:.2f}, give or take {uncertainty:.2f}")
+    print(f"  the last is worse by {cost_of_last[name]:.2f} ± {standard_error[name]:.2f}")
 
 print(f"\nSeed {SEED:<8}epochs  seconds  best epoch  validation loss  test error of the best")
 for name, each in (
@@ -265,14 +262,13 @@ for name, each in (
 
 # %% [markdown]
 """
-## Look: where it should have stopped
+## Look: the validation error rises
 
-Above, the losses with the constant learning rate, and the saves. After the ring the training loss
-falls on, but the validation loss does not: it rises, or goes up and down, and where one stops is
-where one happens to be. There the training should have stopped. The third line is the validation
-loss with the falling rate, the same as the first until the first step below. Each step follows five
-epochs without an improvement, and each makes the curve calmer; the little by which it still ends
-above its own lowest point did no harm on the test cars.
+The upper plot shows the errors in miles per gallon. After the ring the training error goes on
+falling, but the validation error does not. With this seed on TensorFlow it rises to the last epoch;
+on JAX it goes up and down. The plot ends at the highest validation error.
+Orange dots mark the saved epochs. The wide pink line is the validation error with the falling rate.
+It equals the blue line until the first step of the learning rate in the lower plot.
 """
 
 # %%
@@ -280,42 +276,42 @@ history, calmer = constant[SEED]["history"], reduced[SEED]["history"]
 epochs = range(1, EPOCHS + 1)
 saved_epochs = sorted(constant[SEED]["files"])
 best_epoch = saved_epochs[-1]
-val_loss = history["val_loss"]
-saved_val_loss = [val_loss[epoch - 1] for epoch in saved_epochs]
+errors = {name: np.sqrt(values) for name, values in history.items()}
+lowest = min(errors["val_loss"])
 figure, (upper, lower) = plt.subplots(
     2, figsize=(8, 6.5), layout="constrained", sharex=True, height_ratios=[3, 1]
 )
-calmer_label = "validation, falling rate"
-upper.plot(epochs, calmer["val_loss"], color="#CC79A7", lw=5, alpha=0.5, label=calmer_label)
-upper.plot(epochs, history["loss"], color="#999999", label="training, constant rate")
-upper.plot(epochs, val_loss, color="#0072B2", label="validation, constant rate")
-upper.plot(saved_epochs, saved_val_loss, "o", color="#E69F00", label="saved")
-best_label = f"best: {min(val_loss):.2f} at epoch {best_epoch}, stop here"
-upper.plot(best_epoch, min(val_loss), "o", ms=15, mfc="none", mec="#D55E00", label=best_label)
-upper.axvline(best_epoch, color="#D55E00", linestyle=":")
-lower.axvline(best_epoch, color="#D55E00", linestyle=":")
+calmer_label, calmer_error = "validation, falling rate", np.sqrt(calmer["val_loss"])
+upper.plot(epochs, calmer_error, color="#CC79A7", lw=5, alpha=0.5, label=calmer_label)
+upper.plot(epochs, errors["val_loss"], color="#0072B2", label="validation, constant rate")
+upper.plot(epochs, errors["loss"], color="#999999", label="training, constant rate")
+saved_errors = [errors["val_loss"][epoch - 1] for epoch in saved_epochs]
+upper.plot(saved_epochs, saved_errors, "o", color="#E69F00", label="saved")
+best_label = f"best: {lowest:.2f} at epoch {best_epoch}, stop here"
+upper.plot(best_epoch, lowest, "o", ms=15, mfc="none", mec="#D55E00", label=best_label)
+for axes in (upper, lower):
+    axes.axvline(best_epoch, color="#D55E00", linestyle=":")
+    axes.grid(alpha=0.3, which="both")
 lower.step(epochs, calmer["learning_rate"], where="mid", color="#CC79A7", lw=3)
-upper.set_title(f"Auto MPG: {len(saved_epochs)} of {EPOCHS} epochs improved and were saved")
-upper.set(ylabel="mean squared error (mpg²)", yscale="log")
+change = f"{lowest:.2f} at epoch {best_epoch}, {errors['val_loss'][-1]:.2f} at epoch {EPOCHS}"
+upper.set_title(f"Auto MPG: validation error {change}")
+upper.set(ylabel="root of mean squared error (mpg)", ylim=(0, 1.05 * max(errors["val_loss"])))
 lower.set(xlabel="epoch", ylabel="falling rate", yscale="log")
 upper.legend(loc="upper right")
-upper.grid(alpha=0.3, which="both")
-lower.grid(alpha=0.3, which="both")
-figure.savefig(OUT / "learning_curve.png", dpi=150)
+figure.savefig(OUT / "validation_error_rises.png", dpi=150)
 
 # %% [markdown]
 """
 ## Check
 
-In every training the files are the strict improvements of the validation loss, and each name states
-it. The model loaded from the last of them is that of the lowest loss, to the last digit. The
-training that was stopped ran exactly as the one that was not, as far as it went, and the weights it
-restored are those in the checkpoint of that epoch, bit for bit: two ways to the same weights. (Only
-the file has the optimizer of that epoch as well.)
+These hold on every machine. In every training the files are the strict improvements of the
+validation loss, and each name states it. The model loaded from the last file has the lowest loss,
+to the last digit. The three seeds gave three different trainings.
 
-The learning rates of the second training are halves of each other, those of the third follow the
-plan, and the weights that were compared as the last are those of the last epoch. These hold on
-every machine. Which epoch is best does not.
+The training that stopped early ran exactly as the one that did not. The weights it restored are
+those of its best file, bit for bit. (Only the file also has the optimizer state of that epoch.)
+The falling rate is halved each time, the scheduled one follows the plan, and the weights that were
+compared as the last are those of the last epoch.
 """
 
 # %%
@@ -345,6 +341,7 @@ for each in (*constant.values(), *reduced.values()):
     model.set_weights(each["last_weights"])
     last_loss = model.evaluate(x[validation], y[validation], batch_size=VALIDATION_CARS, verbose=0)
     assert last_loss == each["history"]["val_loss"][-1]
+assert len({tuple(each["history"]["val_loss"]) for each in constant.values()}) == len(SEEDS)
 planned = LEARNING_RATE * 0.95 ** np.arange(EPOCHS)
 assert np.allclose(scheduled["history"]["learning_rate"], planned)
 rates = calmer["learning_rate"]
@@ -355,8 +352,7 @@ assert rates[-1] < rates[0]
 """
 ## Result
 
-Written last: where `result.json` exists, everything above has run and held. `make all` collects
-these files into one table, and runs a script again only if its file is missing or out of date.
+`make all` puts these numbers into its table.
 """
 
 # %%
@@ -376,6 +372,7 @@ result = {
     "learning_rate": rates,
     "test_errors": test_errors,
     "cost_of_last": cost_of_last,
+    "standard_error": standard_error,
     "files": sorted(str(path.relative_to(OUT)) for path in OUT.glob("*/*")),
     "keras": keras.version(),
     "backend": keras.backend.backend(),

@@ -2,17 +2,17 @@
 """
 # 09 · Weights only, or the whole model
 
-The scripts so far have saved whole models and weights alone. What is in these files? Here the same
-network is kept in three ways: as a whole model, as weights, and as weights with the structure in a
-JSON file beside them. Then comes a kind of layer for which the choice matters: one that has learnt
-a vocabulary. Weights and JSON lose it without a warning, and so does the old `.h5` format; document
-5 met the time when Keras refused to save it.
+After this lesson you can choose between a whole model, weights alone, and weights with the
+structure in a JSON file, because you have seen what each file holds. For most models the choice
+matters little. It matters for a layer that has learnt a vocabulary: weights with JSON lose it
+without a warning, and so does the old `.h5` format.
 
-- Run:    `python 09_weights_or_whole_model.py`
+- Run:    `python 09_weights_or_whole_model.py` (under the hood, 25 minutes to read)
 - Reads:  `data/auto-mpg.csv`
 - Writes: `out/09_weights_or_whole_model/`: `.keras`, `.weights.h5`, `.h5` and `.json` files, on
-  TensorFlow a folder `served`, `learning_curve.png`, `result.json`
-- From:   documents 2 and 5
+  TensorFlow a folder `served`, `what_the_files_hold.png`, `result.json`
+- From:   Jason Brownlee's post (Machine Learning Mastery) and the Towards Data Science article on
+  overtraining
 - Next:   `10_custom_callback.py` writes a callback that Keras lacks
 """
 
@@ -20,10 +20,10 @@ a vocabulary. Weights and JSON lose it without a warning, and so does the old `.
 """
 ## Settings and seed
 
-How well the networks do is not the question here; a few epochs are enough. They must be trained all
-the same: an optimizer that has not worked yet has nothing to lose. Three ways of keeping the same
-network can be compared only if it is the same network, so there is one training, and one seed. The
-second network, of the car names, is there for its vocabulary.
+A few epochs are enough, since it does not matter here how good the networks are. But they must be
+trained: an unused optimizer has no state to lose. The same network is saved in three ways, so there
+is one training and one seed. A second network reads the names of the cars; it is there for its
+vocabulary.
 """
 
 # %%
@@ -33,7 +33,7 @@ import pathlib
 import shutil
 import statistics
 import sys
-import time
+import timeit
 import zipfile
 
 import h5py
@@ -58,8 +58,8 @@ keras.utils.set_random_seed(SEED)
 
 392 cars of the years 1970 to 1982: cylinders, displacement, horsepower, weight, acceleration, year
 and origin, and the miles they run on a gallon of petrol. Column 7, left out of `x`, is the name,
-such as "ford pinto"; the text layer below will need it, and of the numbers only the origin, 1 for
-the USA, 2 for Europe and 3 for Japan. The names are as someone once typed them: "toyouta", "vw".
+such as "ford pinto". The text layer below learns to tell the origin (1 USA, 2 Europe, 3 Japan) from
+it. The names are as someone once typed them: "toyouta", "vw".
 """
 
 # %%
@@ -76,9 +76,9 @@ batches_per_epoch = math.ceil(TRAINING_CARS / BATCH_SIZE)
 """
 ## Build the model: Auto MPG
 
-The network of script 08: 68,097 numbers to be learnt: 7 × 256 weights and 256 biases in the first
-layer, 256 × 256 and 256 in the second, 256 and 1 in the last, each a number of four bytes. Adam
-keeps two more for each of them.
+The network of script 08 has 68,097 weights and biases: 7 × 256 + 256 in the first layer, 256 × 256
++ 256 in the second, 256 + 1 in the last. Each is a number of four bytes. The optimizer Adam keeps
+two more numbers for each of them.
 """
 
 # %%
@@ -100,9 +100,9 @@ model.compile(
 """
 ## Train: with two checkpoints
 
-A list of callbacks may hold more than one checkpoint. One writes the whole model, the other the
-weights; both names are fixed, so that the last epoch remains. The JSON holds no weights and does
-not change with the epochs; it is written once, by `to_json`.
+A list of callbacks may hold several checkpoints. One writes the whole model here, the other the
+weights. Both names are fixed, so the last epoch remains. The JSON holds no weights and does not
+change during training, so `to_json` writes it once.
 """
 
 # %%
@@ -132,17 +132,17 @@ json_file.write_text(model.to_json())
 """
 ## What is in the files
 
-A `.keras` file is a zip archive of three: which Keras wrote it and when, the structure as JSON, and
-the weights as HDF5. A `.weights.h5` file is that last one alone. In both, the optimizer's variables
-stand next to the layers' weights: `save_weights_only` leaves out the structure, not the optimizer.
+A `.keras` file is a zip archive of three files: which Keras wrote it and when, the structure as
+JSON, and the weights as HDF5, a format for named arrays. A `.weights.h5` file is that third file
+alone. In both, the optimizer's variables are stored next to the weights of the layers:
+`save_weights_only` leaves out the structure, not the optimizer. So it does not save space, as the
+Towards Data Science article expects. It saves the few kilobytes of the structure.
 
-In the list, `layers/dense/vars/0` are the weights of the first layer and `vars/1` its biases. Of
-the optimizer's variables the first counts the steps, the second is the learning rate, and then
-follow two for each array of the layers (the list is sorted as text, 10 before 2): Adam's running
-averages of the gradients and of their squares. A gradient tells for each weight in which direction
-the loss falls; without its averages, further training would begin with steps as uncertain as the
-first. Document 5 expects `save_weights_only` to save space; it saves the few kilobytes of the
-structure.
+In the printed list, `layers/dense/vars/0` are the weights of the first layer and `vars/1` its
+biases. The optimizer's variable 0 counts the steps, and variable 1 is the learning rate. Then come
+two arrays for each array of the layers: running averages of the gradients and of their squares. (A
+gradient says for each weight in which direction the loss falls.) Without these averages, further
+training begins with steps as uncertain as the first. The list is sorted as text, 10 before 2.
 """
 
 # %%
@@ -164,50 +164,38 @@ with h5py.File(weights_file) as file:
     file.visititems(note_array)
 for name, shape in inside_weights.items():
     print(f"model.weights.h5: {name:28}{shape}")
-optimizer_numbers = sum(
-    math.prod(shape) for name, shape in inside_weights.items() if name.startswith("optimizer")
-)
-layer_numbers = sum(math.prod(shape) for shape in inside_weights.values()) - optimizer_numbers
+numbers = {name: math.prod(shape) for name, shape in inside_weights.items()}
+optimizer_numbers = sum(numbers[name] for name in numbers if name.startswith("optimizer"))
+layer_numbers = sum(numbers.values()) - optimizer_numbers
 
 # %% [markdown]
 """
 ## What it takes to use them again
 
-The whole model asks for nothing: `load_model`. The weights ask for the code that built the network,
-and to go on training also for `compile` and `optimizer.build`; without the latter the optimizer's
-part of the file is passed over. The JSON replaces the code, and since it holds the settings of
-`compile`, too, the optimizer comes back as well. Here `clone_model`, which copies the structure and
-draws new weights, stands for your code.
+- The *whole model* needs only `load_model`.
+- The *weights* need the code that built the network. To go on training they also need `compile` and
+  `optimizer.build`; without `build`, the optimizer's part of the file is passed over. Here
+  `clone_model`, which copies the structure and draws new weights, stands for your code.
+- *Weights and JSON* need `model_from_json` and `load_weights`. The JSON includes the settings of
+  `compile`, so the optimizer comes back as well.
 
 Which one to choose?
 
-- The *whole model* for most purposes: one file, nothing to remember. Think of who made it, though:
-  `load_model` builds whatever the structure inside asks for, so load only files that you trust.
-- *Weights alone* where the code is kept with care anyway. They need the same structure in the same
-  order, and a change in the code that keeps the shapes, such as another activation, is not noticed.
-- *Weights and JSON* where another program reads the structure, or where you want to read and
-  compare it yourself. Two files that belong together will be separated some day: keep them in one
-  folder.
+- Take the *whole model* for most purposes: one file and nothing to remember. Load only files that
+  you trust, because `load_model` builds whatever the structure in the file asks for.
+- Take *weights alone* if you keep the code carefully. A change in the code that keeps the shapes,
+  such as another activation, is not noticed.
+- Take *weights and JSON* if another program reads the structure, or if you want to compare it
+  yourself. Keep both files in one folder.
 
-Whichever it is, load it once before you rely on it, as early as the first epoch has been saved.
-
-The times are medians of five, in milliseconds, on whatever machine this runs. At this size they are
-those of opening files and building layers, not of moving numbers; they tell that none of the three
-is a burden, and no more. With large networks the optimizer's share decides (script 04 counts the
-bytes), and it is the same in all three.
+Load the file once before you rely on it, best after the first epoch. The printed times are medians
+of five loads. At this size they show the cost of opening files and building layers. With large
+networks the optimizer's share of the file decides (script 05 counts the bytes), and it is the same
+in all three.
 """
 
 
 # %%
-def save_weights_and_json():
-    model.save_weights(scratch_weights)
-    scratch_json.write_text(model.to_json())
-
-
-def load_whole():
-    return keras.models.load_model(whole_file)
-
-
 def load_weights_into_code():
     rebuilt = keras.models.clone_model(model)
     rebuilt.compile(loss="mean_squared_error", optimizer="adam")
@@ -222,50 +210,33 @@ def load_weights_into_json():
     return rebuilt
 
 
-def median_milliseconds(action):
-    times = []
-    for _ in range(5):
-        begun = time.perf_counter()
-        action()
-        times.append((time.perf_counter() - begun) * 1000)
-    return statistics.median(times)
-
-
-scratch_whole, scratch_weights = OUT / "scratch.keras", OUT / "scratch.weights.h5"
-scratch_json = OUT / "scratch.json"
-save_whole = median_milliseconds(lambda: model.save(scratch_whole))
-save_weights = median_milliseconds(lambda: model.save_weights(scratch_weights))
-save_both = median_milliseconds(save_weights_and_json)
-for scratch in (scratch_whole, scratch_weights, scratch_json):
-    scratch.unlink()
 ways = {
-    "whole model": ([whole_file], save_whole, load_whole, "Keras"),
-    "weights only": ([weights_file], save_weights, load_weights_into_code, "your code"),
-    "weights and JSON": ([weights_file, json_file], save_both, load_weights_into_json, "Keras"),
+    "whole model": ([whole_file], lambda: keras.models.load_model(whole_file), "Keras"),
+    "weights only": ([weights_file], load_weights_into_code, "your code"),
+    "weights and JSON": ([weights_file, json_file], load_weights_into_json, "Keras"),
 }
-sizes = {way: sum(file.stat().st_size for file in files) for way, (files, *_) in ways.items()}
-loaded = {way: load() for way, (_, _, load, _) in ways.items()}
-print(f"\n{'':17}{'bytes':>9}{'ms to save':>12}{'ms to load':>12}  to load it you need")
-for way, (files, save_time, load, needs) in ways.items():
-    load_time = median_milliseconds(load)
-    print(f"{way:17}{sizes[way]:9,}{save_time:12.0f}{load_time:12.0f}  {needs}")
+sizes = {way: sum(file.stat().st_size for file in files) for way, (files, _, _) in ways.items()}
+loaded = {way: load() for way, (_, load, _) in ways.items()}
+print(f"\n{'':17}{'bytes':>9}{'ms to load':>12}  to load it you need")
+for way, (_, load, needs) in ways.items():
+    load_time = 1000 * statistics.median(timeit.repeat(load, number=1, repeat=5))
+    print(f"{way:17}{sizes[way]:9,}{load_time:12.0f}  {needs}")
 
 # %% [markdown]
 """
 ## Train: tell a car's origin from its name
 
-Now the layer with a vocabulary. `TextVectorization` learns the words that occur in the names
-(`adapt`) and turns a name into ones and zeros, one for each word: is it there? A small network
-learns from these which continent the car is from. "ford pinto" becomes a row of zeros with two
-ones, in the columns of `ford` and `pinto`. The words are learnt from the training names alone. What
-the layer has never read counts as unknown, in a column of its own that it calls `[UNK]`.
+`TextVectorization` learns the words that occur in the names (`adapt`) and turns each name into ones
+and zeros, one for each word. "ford pinto" becomes a row of zeros with two ones, in the columns of
+`ford` and `pinto`. Words it has never read count as unknown, in a column of its own that it calls
+`[UNK]`. A small network learns from these rows which continent a car is from.
 
-The layer works with strings, which JAX does not know; there it runs outside a compiled model only,
-by way of TensorFlow, which must be installed. So the names are turned into numbers first, and the
-network is trained on them, on every backend alike. Afterwards the two are put together to the model
-that one would hand on: name in, origin out. That is document 5's idea of making the words'
-preparation a part of the model: whoever gets the file need not know how the words were made into
-numbers, if the file has kept them.
+A *backend* is the library that computes for Keras. The layer works with strings, and of the two
+backends here only TensorFlow knows strings. So the names are turned into numbers first, and the
+network is trained on the numbers, on every backend alike. Afterwards the layer and the network are
+joined into the model that you would hand on: name in, origin out. The article's idea is that the
+preparation of the words becomes a part of the model. Then the user of the file need not know how
+words became numbers, provided that the file has kept them.
 """
 
 # %%
@@ -296,18 +267,16 @@ telling_origin = keras.Sequential(
 """
 ## Who keeps the vocabulary
 
-A vocabulary is not a weight. It is not learnt by going downhill but by counting, and it consists of
-strings, for which an array of numbers has no place. In a `.keras` file it is an *asset*, a text
-file of its own in the archive. The weights file has no place for it. Nor has the old `.h5` format
-for whole models, document 5's `.hdf5`: the Keras of that time refused to save such a layer; today's
-saves it, calls the format old, and says nothing of the vocabulary. A mistake that is refused costs
-a minute; this one is noticed when the model is needed. The file loads without complaint, but the
-layer knows no word, and the first name put to it raises an error.
+A vocabulary is not a weight. It is counted, not trained, and consists of strings. In a `.keras`
+file it is an *asset*, a text file inside the archive. A weights file has no place for it. The old
+`.h5` format has none either. Keras refused to save such a layer as `.h5` when the article was
+written. Today it saves the layer and silently drops the vocabulary. The file loads without an
+error, but the layer knows no word, and the first name you put to it raises an error.
 
-One line notices: compare the vocabulary of the loaded layer with the one that was saved, or, where
-that is not at hand, with `["[UNK]"]`, a layer that knows nothing but the unknown. Put this line
-where the model is loaded, not where it is saved. The remedy, if it must be weights and JSON:
-`TextVectorization(vocabulary=words)` in place of `adapt` puts the words into the JSON.
+One line notices this. Where you load the model, compare the vocabulary of its layer with the one
+that was saved, or, if you do not have that, with `["[UNK]"]`, which means empty. If you must use
+weights and JSON, write `TextVectorization(vocabulary=words)` instead of calling `adapt`. Then the
+words are stored in the JSON.
 """
 
 
@@ -330,9 +299,7 @@ text_models = {
     ".h5": keras.models.load_model(text_legacy),
     ".weights.h5, JSON": from_json,
 }
-vocabulary_kept = {
-    way: vocabulary_of(text_model) == vocabulary for way, text_model in text_models.items()
-}
+vocabulary_kept = {way: vocabulary_of(each) == vocabulary for way, each in text_models.items()}
 print(f"\nThe vocabulary that was saved: {len(vocabulary)} words")
 for way, text_model in text_models.items():
     verdict = "kept" if vocabulary_kept[way] else "LOST, and loading said nothing of it"
@@ -342,12 +309,11 @@ for way, text_model in text_models.items():
 """
 ## Export for serving
 
-Document 5 gets by without an ending: the old Keras then wrote a folder. Today a name without an
-ending is refused, and `model.export` writes such a folder. It is made for serving, that is for
-answering requests: the vocabulary is in it, and a function named `serve` that answers; `load_model`
-cannot open it, `TFSMLayer` makes a layer of it. Both this and answering with the whole model at
-once need a backend that knows strings. Where it does not run, the script says so and goes on; what
-the files have kept of the vocabulary is checked on every backend.
+The article saves under a name without an ending, and Keras wrote a folder then. Today Keras refuses
+such a name, and `model.export` writes the folder. It is made for serving, which means answering
+requests. It holds the vocabulary and a function named `serve` that answers. `load_model` cannot
+open it; `TFSMLayer` turns it into a layer. This part needs TensorFlow, because JAX knows no
+strings. On JAX the script says so and goes on.
 """
 
 # %%
@@ -361,8 +327,7 @@ if keras.backend.backend() == "tensorflow":
     answers["loaded"] = keras.ops.convert_to_numpy(text_models[".keras"](name_tensor))
     answers["served"] = keras.ops.convert_to_numpy(served(name_tensor))
 else:
-    print(f"\nNo export and no answer from the name itself: {keras.backend.backend()} knows no")
-    print("strings. Both run with KERAS_BACKEND=tensorflow.")
+    print("\nNo export, and no answer to a name: run with KERAS_BACKEND=tensorflow to see both.")
 for car, answer in zip(some_cars, expected_answers, strict=True):
     print(f"{names[car]:32}{ORIGINS[int(answer.argmax())]:8} (in truth {ORIGINS[origins[car]]})")
 
@@ -370,56 +335,48 @@ for car, answer in zip(some_cars, expected_answers, strict=True):
 """
 ## Look: what the files hold
 
-The bars on the left are three files, or pairs of files, of one network; those on the right are the
-ways of the text model. On the left, two thirds of every file are the optimizer's, and the structure
-is hardly to be seen: leaving it out saves nothing. On the right, the words that are left after
-loading. All three models load without an error; only the height of the bars tells them apart.
+On the left are the three ways to save one network. Two thirds of each are the optimizer's, and the
+structure is too small to matter. On the right are the three loaded text models and how many words
+each has left. All three loaded without an error; only their vocabularies tell them apart.
 """
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 4.5), layout="constrained")
-layer_kilobytes, optimizer_kilobytes = 4 * layer_numbers / 1000, 4 * optimizer_numbers / 1000
-ways_to_save = list(sizes)
-rest = [size / 1000 - layer_kilobytes - optimizer_kilobytes for size in sizes.values()]
-left.bar(ways_to_save, layer_kilobytes, color="#0072B2", label="layers")
-left.bar(
-    ways_to_save, optimizer_kilobytes, bottom=layer_kilobytes, color="#E69F00", label="optimizer"
-)
-all_numbers = layer_kilobytes + optimizer_kilobytes
-left.bar(ways_to_save, rest, bottom=all_numbers, color="#999999", label="structure, file format")
-left.set_title("The same network, three ways")
-left.set(ylabel="size (kB)", ylim=(0, 1.35 * all_numbers))
-left.set_xticks(range(3), ["whole\nmodel", "weights\nonly", "weights\nand JSON"])
+ways_to_save = [way.replace(" ", "\n") for way in sizes]
+kilobytes = np.array(list(sizes.values())) / 1000
+layers_part, optimizer_part = 4 * layer_numbers / 1000, 4 * optimizer_numbers / 1000
+left.bar(ways_to_save, kilobytes, color="#999999", label="structure, file format")
+left.bar(ways_to_save, layers_part + optimizer_part, color="#E69F00", label="optimizer")
+left.bar(ways_to_save, layers_part, color="#0072B2", label="layers")
+left.set(title="One network, three ways", ylabel="size (kB)", ylim=(0, 1.35 * max(kilobytes)))
 left.legend(loc="upper right")
+ways_to_load = [way.replace(", ", "\nand ") for way in text_models]
 words_left = [len(vocabulary_of(text_model)) for text_model in text_models.values()]
-right.bar_label(right.bar(range(3), words_left, color="#0072B2"))
+right.bar_label(right.bar(ways_to_load, words_left, color="#0072B2"))
 right.axhline(len(vocabulary), color="#D55E00", linestyle=":", label="vocabulary that was saved")
-right.set_title("A text layer after loading")
-right.set(ylabel="words", ylim=(0, 1.35 * len(vocabulary)))
-right.set_xticks(range(3), [".keras", ".h5", ".weights.h5\nand JSON"])
+right.set(title="A text layer after loading", ylabel="words", ylim=(0, 1.35 * len(vocabulary)))
 right.legend(loc="upper right")
-figure.savefig(OUT / "learning_curve.png", dpi=150)
+figure.savefig(OUT / "what_the_files_hold.png", dpi=150)
 
 # %% [markdown]
 """
 ## Check
 
-All three ways give back the same model, bit for bit, optimizer included, which has counted every
-batch. The settings of `compile` are in the `.keras` file and in the JSON. Of the text models only
-the `.keras` file has kept its vocabulary, to the last word; with the other two the weights are
-right, and the model can answer nothing. On TensorFlow, the loaded and the exported model answer as
-the one that was trained.
+All three ways give back the same model, bit for bit, with its optimizer and its count of batches.
+The settings of `compile` are in the `.keras` file and in the JSON. Of the text models only the
+`.keras` file has kept its vocabulary, every word of it; the other two have the right weights and
+cannot answer. On TensorFlow, the loaded and the exported model answer like the trained one.
 """
 
+
 # %%
+def all_numbers(any_model):
+    variables = any_model.weights + any_model.optimizer.variables
+    return [keras.ops.convert_to_numpy(variable) for variable in variables]
+
+
 for rebuilt in loaded.values():
-    pairs = zip(
-        model.weights + model.optimizer.variables,
-        rebuilt.weights + rebuilt.optimizer.variables,
-        strict=True,
-    )
-    for trained, restored in pairs:
-        trained, restored = map(keras.ops.convert_to_numpy, (trained, restored))
+    for trained, restored in zip(all_numbers(model), all_numbers(rebuilt), strict=True):
         assert np.array_equal(trained, restored)
     assert int(rebuilt.optimizer.iterations) == EPOCHS * batches_per_epoch
 assert sorted(inside_whole) == ["config.json", "metadata.json", "model.weights.h5"]
@@ -438,8 +395,7 @@ assert all(np.allclose(answer, expected_answers, atol=1e-6) for answer in answer
 """
 ## Result
 
-Written last: where `result.json` exists, everything above has run and held. `make all` collects
-these files into one table, and runs a script again only if its file is missing or out of date.
+`make all` puts these numbers into its table.
 """
 
 # %%

@@ -2,28 +2,26 @@
 """
 # 10 · Write a callback: keep the newest and the best
 
-`ModelCheckpoint` never deletes: one name keeps one file, changing names keep every file ever
-written. What one mostly wants lies between: the newest few, to resume from, and the best few, to
-choose from, while the rest is deleted before the disk is full. Keras has no option for it. Document
-5 says that one can write a callback of one's own; this is one, of some thirty lines, and they show
-what to take care of when files are deleted: a callback that deletes can do more harm than one that
-does nothing.
+After this lesson you can write a callback of your own. This one keeps the newest few files, to
+resume from, and the best few, to choose from, and deletes the rest before the disk is full.
+`ModelCheckpoint` never deletes: a fixed name keeps one file, changing names keep every file. The
+Towards Data Science article says that you can write your own callback. The lesson also shows what
+to take care of, because a callback that deletes the wrong file does more harm than none.
 
-- Run:    `python 10_custom_callback.py`
+- Run:    `python 10_custom_callback.py` (in practice, 20 minutes to read)
 - Reads:  `data/auto-mpg.csv`
-- Writes: `out/10_custom_callback/`: the `.keras` files that are kept, `learning_curve.png`,
+- Writes: `out/10_custom_callback/`: the `.keras` files that are kept, `life_of_each_file.png`,
   `result.json`
-- From:   document 5
-- Next:   `README.md`, for the table of all results
+- From:   the Towards Data Science article on overtraining
+- Next:   `beyond/11_survive_a_crash.py` saves so that a crash loses nothing
 """
 
 # %% [markdown]
 """
 ## Settings and seed
 
-The training is the first 30 epochs of script 08 with its constant learning rate, whose validation
-loss does not simply fall. Of 30 files five at the most may stay; have room for a sixth, which is
-there for the moment between writing and deleting.
+The training is the first 30 epochs of script 08 at a constant learning rate. Five of the 30 files
+may stay. For a moment there are six, because the new file is written before an old one is deleted.
 """
 
 # %%
@@ -54,8 +52,8 @@ keras.utils.set_random_seed(SEED)
 ## Load the data: Auto MPG
 
 392 cars of the years 1970 to 1982: cylinders, displacement, horsepower, weight, acceleration, year
-and origin, and the miles they run on a gallon of petrol. 59 of them train and 78 validate; the test
-cars have no part here, since nothing is claimed about new ones.
+and origin, and the miles they run on a gallon of petrol. 59 of them train and 78 validate. The
+other 255 are the test cars of script 08 and are not used here.
 """
 
 # %%
@@ -72,9 +70,9 @@ batches_per_epoch = math.ceil(TRAINING_CARS / BATCH_SIZE)
 """
 ## Build the model: Auto MPG
 
-The network of script 08: two hidden layers of 256 units and one output, the miles per gallon. A
-file of it takes 0.84 MB, so the 30 epochs would leave 25 MB. That is nothing; with a network of a
-billion weights, at 12 GB a file, it is the difference between 60 GB and 360.
+The network of script 08: two hidden layers of 256 units and one output, the miles per gallon. Each
+file takes 0.84 MB, so 30 epochs would leave 25 MB. With a network of a billion weights and 12 GB a
+file, keeping five instead of all means 60 GB instead of 360.
 """
 
 # %%
@@ -96,31 +94,27 @@ model.compile(
 """
 ## The callback
 
-A subclass of `keras.callbacks.Callback`. `fit` gives it the model as `self.model`, and calls its
-methods at their time: `on_train_begin` once, `on_epoch_begin` and `on_epoch_end` for each epoch,
-`on_train_batch_end` after each batch, `on_train_end` last. One overrides those that one needs. The
-epoch is counted from 0, and the log holds the numbers that the history collects. An exception that
-a callback raises ends the training, so it should not be raised lightly, and never before the model
-is safe.
+Write a subclass of `keras.callbacks.Callback`. `fit` sets `self.model` and calls the methods of the
+callback: `on_train_begin` once, `on_epoch_begin` and `on_epoch_end` for each epoch,
+`on_train_batch_end` after each batch, `on_train_end` last. Override only what you need. `epoch`
+counts from 0, and `logs` holds the numbers that go into the history. An exception in a callback
+ends the training, so save the model before you raise one.
 
-What matters here is the order and what is *not* deleted:
+The order of the steps protects your files:
 
-- First the new file is written, under another name, and renamed when it is complete. Only then may
-  an old one go. Whatever happens in between, an error, a full disk, a kill, the files of before are
-  still there; at worst one named `unfinished.keras` lies beside them, and the next save overwrites
-  it.
-- Only files that this training has written are deleted, and none is overwritten: where a file of an
-  earlier training has the name that is needed, the callback stops, and leaves the new model under
-  the other name. Move the old file away, or choose another folder. So every restart may leave five
-  files more behind.
-- A score that is not a number is neither better nor worse than any other. Such a file may be among
-  the newest, but never among the best. With `sorted` alone a NaN (not a number, what a loss becomes
-  that has grown beyond all bounds) would land anywhere, since every comparison with it is false,
-  and could push a good file out. And `keep_newest` is 1 at least, so that the folder is never
-  empty.
-- A misspelt monitor is an error, raised after the first epoch has been saved.
+- **Write first, delete later.** The model is written under another name and renamed when it is
+  complete. Only then is an old file deleted. If the save fails or the process is killed, the older
+  files are still there, perhaps with an `unfinished.keras` that the next save overwrites.
+- **Delete and overwrite only your own files.** If a file of an earlier training has the needed
+  name, the callback stops and leaves the new model in `unfinished.keras`. Move the old file away or
+  choose another folder. Each restart may leave five extra files.
+- **Treat NaN as no score.** NaN (not a number) is what a loss becomes when it grows beyond all
+  bounds. Every comparison with NaN is false, so `sorted` could put it anywhere and push a good file
+  out. Here such a file can be among the newest, but never among the best.
+- **Keep one file at least.** `keep_newest` is 1 or more, so the folder is never empty.
+- **Report a misspelt monitor.** It raises an error, after the first epoch has been saved.
 
-On a mounted Google Drive deleted files go to the bin, and count until it is emptied.
+On a mounted Google Drive, deleted files go to the bin and take up space until you empty it.
 """
 
 
@@ -147,7 +141,7 @@ class KeepNewestAndBest(keras.callbacks.Callback):
         self.model.save(unfinished)
         if path.exists():
             raise FileExistsError(
-                f"{path} is of an earlier training; the new model is {unfinished}"
+                f"{path} belongs to an earlier training; the new model is {unfinished}"
             )
         unfinished.replace(path)
         if self.monitor not in logs:
@@ -166,14 +160,13 @@ class KeepNewestAndBest(keras.callbacks.Callback):
 """
 ## Train: with the callback
 
-It stands in the list like any other. A second one, made of a function by `LambdaCallback`, lists
-the folder after every epoch. Callbacks are called in the order of the list, so that it sees what
-the first has left.
+Put your callback into the list like any other. `LambdaCallback` makes a callback from a function.
+This one lists the folder after every epoch. Callbacks run in the order of the list, so it sees what
+the first one has left.
 
-In the printed list, follow one epoch: it comes in as the newest, stays for two epochs in any case,
-and then only for as long as fewer than three others are better. How many to keep is a matter of
-room: two of the newest, so that one is left if the last is damaged; three of the best, because the
-choice among epochs is uncertain, as script 08 shows.
+Follow one epoch through the printed list. It comes in as the newest, stays for two epochs, and then
+stays only while fewer than three other epochs are better. Two newest files mean that one is left if
+the last is damaged. Three best files leave you a choice: script 08 shows that "best" is uncertain.
 """
 
 # %%
@@ -208,10 +201,10 @@ for epoch, listing in enumerate(listings, 1):
 """
 ## Look: the life of each file
 
-Above, the score of each epoch. Below, a line for each file, from the epoch that wrote it to the
-last one after which it was still there. The short lines were merely new; the long ones were good,
-some of them until better ones came; those with a ring are there in the end. At no time are there
-more than five, and at no time is the best so far missing.
+The upper plot shows the score of each epoch. The lower plot has a line for each file: from the
+epoch that wrote it to the last epoch after which it was still there. Short lines were only new.
+Long lines were among the best until better ones came. Rings mark the files that are left at the
+end. There are never more than five files, and the best so far is always one of them.
 """
 
 # %%
@@ -241,17 +234,16 @@ upper.legend(loc="upper right")
 lower.legend(loc="upper left")
 upper.grid(alpha=0.3)
 lower.grid(alpha=0.3)
-figure.savefig(OUT / "learning_curve.png", dpi=150)
+figure.savefig(OUT / "life_of_each_file.png", dpi=150)
 
 # %% [markdown]
 """
 ## Check
 
-After every epoch the folder held the two newest and the three best so far, and nothing else, the
-best epoch always among them. Of those that are left, each holds the model of its epoch: it scores
-to the last digit what was recorded. What the training above cannot show, such as a score that is
-not a number, a disk that is full, or a file of an earlier training in the way, the repository's
-tests try on the same class (`tests/test_custom_callback.py`).
+After every epoch the folder held the two newest and the three best files, and no others. Each file
+that is left holds the model of its epoch: it scores exactly what was recorded. This training cannot
+show a NaN, a full disk or an older file in the way. `tests/test_custom_callback.py` tries those on
+the same class.
 """
 
 # %%
@@ -274,8 +266,7 @@ for epoch in listings[-1]:
 """
 ## Result
 
-Written last: where `result.json` exists, everything above has run and held. `make all` collects
-these files into one table, and runs a script again only if its file is missing or out of date.
+`make all` puts these numbers into its table.
 """
 
 # %%

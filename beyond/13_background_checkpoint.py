@@ -2,24 +2,25 @@
 """
 # 13 · Save in the background
 
-While stock Keras saves, the training stands still: for milliseconds with the networks of scripts 01
-to 10, for seconds with a hundred million weights. So whoever trains large networks saves seldom,
-and loses the more by a crash. `DurableCheckpoint` from `beyond/durable_checkpoint.py` lets the
-training wait only until the state is held in memory; a thread writes it, in the safe way that
-script 11 shows, while the training goes on. It is used like the stock callback:
+While stock Keras saves, the training stands still. With a hundred million weights that takes
+seconds, so people save large networks rarely and lose more in a crash. `DurableCheckpoint` from
+`beyond/durable_checkpoint.py` blocks the training only until it holds a copy of the weights and the
+optimizer. A thread then writes the file, in the safe way of script 11, while the training
+continues. You use it like the stock callback:
 
     from durable_checkpoint import DurableCheckpoint
     checkpoint = DurableCheckpoint("best.keras", monitor="val_loss", save_best_only=True)
 
-But what a thread does beside the training it does with the same processor. So two things are
-measured here, for networks of four sizes: how long a save *holds* the training, and by how much it
-delays it *in all*.
+The thread uses the same processor as the training, so the time is not all saved. This script
+measures how long each save blocks training, and how much longer training takes in total, for
+networks of four sizes. Read it if a save of your network takes a noticeable part of an epoch (one
+pass over the training rows).
 
-- Run:    `python beyond/13_background_checkpoint.py`
+- Run:    `python beyond/13_background_checkpoint.py` (in practice, 25 minutes to read)
 - Reads:  no file
-- Writes: `out/13_background_checkpoint/`: `seconds_per_save.png`, `result.json`; while it runs, up
-  to 2.5 GB of checkpoints, of which none remains
-- From:   beyond the documents; the method is that of *CheckFreq* (Mohan et al., FAST 2021)
+- Writes: `out/13_background_checkpoint/`: the figure `seconds_per_save.png`, `result.json`; while
+  it runs, up to 2.5 GB of checkpoints, which it deletes
+- From:   beyond the tutorials: the method is that of *CheckFreq* (Mohan et al., FAST 2021)
 - Next:   `beyond/14_switch_backend.py` takes a checkpoint to another backend
 """
 
@@ -27,12 +28,14 @@ delays it *in all*.
 """
 ## Settings and seed
 
-How many rounds are measured for each width of six square layers. They have 1, 4, 15 and 96 million
-weights, and weights and optimizer together take 12 bytes for each of them. An epoch must outlast a
-save, or the next save waits until the last one is written, and nothing is gained by the thread.
-With the widest layers that would take minutes; there an epoch is a single step, and only the
-holding counts. The quicker a save, the more rounds: a few milliseconds need more of them to stand
-out from what else goes on in the machine.
+`ROUNDS` says how many rounds are measured for each width of the six square layers. The networks
+have 1, 4, 15 and 96 million weights. Weights and optimizer state (two running averages for each
+weight) take 12 bytes per weight. Short saves get more rounds, because a few milliseconds are easily
+lost among the other work of the machine.
+
+An epoch must last longer than a save. Otherwise the next save waits for the last one, and the
+thread gains nothing. For the widest layers such an epoch would take minutes, so there an epoch is a
+single step, and only the blocked time is measured.
 """
 
 # %%
@@ -41,7 +44,6 @@ import math
 import os
 import pathlib
 import shutil
-import sys
 import time
 
 import keras
@@ -65,8 +67,7 @@ keras.utils.set_random_seed(SEED)
 """
 ## Load the data: random numbers
 
-How long a step or a save takes depends on how many numbers there are, not on what they are, and no
-data of this repository has 4000 columns.
+The time of a step or a save depends on how many numbers there are, not on their values.
 """
 
 
@@ -80,9 +81,9 @@ def random_rows(steps, width):
 """
 ## Build the model: six square layers
 
-Adam keeps two numbers for each weight, so there is three times as much to save as the network has
-weights. The optimizer is built at once: what a file holds of it can only be loaded into one that is
-built, and a second model, into which files are loaded, is never trained.
+Adam keeps two numbers for each weight, so the file is three times as large as the weights alone.
+The optimizer is built at once. Otherwise the second model, which loads the files and is never
+trained, could not load the optimizer state.
 """
 
 
@@ -104,22 +105,22 @@ def copy_of_state(model):
 """
 ## Train: another way of saving after every epoch
 
-A machine that others use as well changes its speed within minutes, so ways of saving that are
-measured one after the other cannot be compared. They take turns within one training: each round has
-an epoch for each of the four ways and one for none, in an order drawn anew.
+A machine with other users changes its speed within minutes, so you cannot measure one way of saving
+after the other. Here they take turns within one training. Each round has one epoch for each of the
+four ways and one epoch without a save, in random order.
 
-When an epoch has ended, the save is started, and two clocks with it. The first is read when the
-callback returns: that is how long the training was held. The second is read at the end of the next
-epoch, so that it counts what the writing took away from the training there; and if the file is not
-complete by then, as soon as it is. What a save costs in all is the second clock's time less that of
-the same round's epoch without a save. The difference, since a slower machine slows both; the same
-round, since it may be slower in the next.
+At the end of an epoch the save starts, and so does a clock.
+
+- The time until the callback returns is how long the save blocks training.
+- The time until the end of the next epoch also contains what the thread takes away from the
+  training. If the file is not complete by then, the clock runs until it is.
+- The second time, minus the same time of the round's epoch without a save, is how much longer
+  training takes in total.
 
 In the last round the state is copied before the save. When the next epoch has changed it, stock
-Keras loads the file into the second model, and that is compared with the copy. Every file is
-deleted before the next turn, so that every save writes a new one, as it would if the epoch stood in
-its name. The callback below calls those of the four ways by turns, as `fit` would if each were
-given to it alone.
+Keras loads the file into the second model, and that model is compared with the copy. Each file is
+deleted before the next turn, so every save writes a new file. The callback `TakeTurns` calls the
+callback whose turn it is.
 """
 
 
@@ -131,8 +132,8 @@ class TakeTurns(keras.callbacks.Callback):
         self.order = order
         self.compared_from = compared_from
         self.second_model = second_model
-        self.held = {way: [] for way in ways}
-        self.in_all = {way: [] for way in ways}
+        self.blocked = {way: [] for way in ways}
+        self.longer = {way: [] for way in ways}
         self.equal = {}
 
     def on_epoch_end(self, epoch, logs=None):
@@ -143,14 +144,14 @@ class TakeTurns(keras.callbacks.Callback):
             self.state = copy_of_state(self.model)
         self.begin = time.perf_counter()
         self.ways[way].on_epoch_end(epoch, logs)
-        self.held[way].append(time.perf_counter() - self.begin)
+        self.blocked[way].append(time.perf_counter() - self.begin)
 
     def end_turn(self, epoch):
         way = self.order[epoch]
         callback = self.ways[way]
         if isinstance(callback, DurableCheckpoint):
             callback.wait()
-        self.in_all[way].append(time.perf_counter() - self.begin)
+        self.longer[way].append(time.perf_counter() - self.begin)
         if way == "none":
             return
         if epoch >= self.compared_from:
@@ -162,21 +163,18 @@ class TakeTurns(keras.callbacks.Callback):
 
 # %% [markdown]
 """
-The first save of a model by `DurableCheckpoint` is another matter. Stock Keras makes it, and then
-once more with marks in place of the values, from which the module learns where in the file each
-array lies. Every later file the module writes itself, and it is the one that stock Keras would have
-written. The training waits for that, but once, so it is measured apart, before the rounds. A second
-save then shows how long an epoch has to be.
+`DurableCheckpoint` makes its first save of a model in another way. Stock Keras writes the file, and
+then writes it again with marks in place of the values. From these marks `DurableCheckpoint` learns
+where each array lies in the file. It writes all later files itself, exactly as stock Keras would.
+The first save blocks training for longer, but only once, so it is measured before the rounds. A
+second save shows how long an epoch has to be.
 """
 
 # %%
-try:
-    shutil.rmtree(OUT, ignore_errors=True)
-    CHECKPOINTS.mkdir(parents=True)
-except OSError as error:
-    sys.exit(f"{OUT} cannot be written to ({error}). Remove what stands in the way.")
+shutil.rmtree(OUT, ignore_errors=True)
+CHECKPOINTS.mkdir(parents=True)
 
-megabytes, held, in_all, first_save, equal, epoch_ends = [], [], [], [], [], []
+megabytes, blocked, longer, first_save, equal, epoch_ends = [], [], [], [], [], []
 clock = keras.callbacks.LambdaCallback(
     on_epoch_end=lambda epoch, logs: epoch_ends.append(time.perf_counter())
 )
@@ -219,9 +217,9 @@ for width, rounds in ROUNDS.items():
         callback.on_train_end()
 
     megabytes.append(12 * model.count_params() / 1e6)
-    without = np.array(turns.in_all.pop("none"))
-    in_all.append({way: np.subtract(turns.in_all[way], without) for way in turns.in_all})
-    held.append({way: turns.held[way] for way in turns.in_all})
+    without = np.array(turns.longer.pop("none"))
+    longer.append({way: np.subtract(turns.longer[way], without) for way in turns.longer})
+    blocked.append({way: turns.blocked[way] for way in turns.longer})
     first_save.append(first)
     equal.append(turns.equal)
     print(f"{megabytes[-1]:5.0f} MB: {rounds} rounds, {steps} steps to an epoch", flush=True)
@@ -229,13 +227,12 @@ shutil.rmtree(CHECKPOINTS)
 
 # %% [markdown]
 """
-## The floors
+## Compare: the fastest possible save
 
-How quick can a save be? Two things that any program can do in a few lines say so. Whoever keeps a
-copy of the state cannot hold the training for less than copying it from memory to memory takes. The
-copy goes into memory that was used before, since the system has to find and clear fresh memory
-first. And nothing that is to survive a power cut is saved before as many bytes are written and
-flushed to the disk.
+Two measurements show how fast a save can be. A callback that keeps a copy of the state has to copy
+it from memory to memory. The copy goes into memory that was used before, because the system first
+has to clear new memory. And a file that must survive a power cut has to be written and flushed to
+the disk.
 """
 
 # %%
@@ -258,34 +255,32 @@ for size, rounds in zip(megabytes, ROUNDS.values(), strict=True):
 
 # %% [markdown]
 """
-## Look: held, and in all
+## Look: blocked, and in total
 
-What the figure shows is printed as well; all are medians of the rounds. On a machine that has other
-work to do at the same time, run it again before you believe a small difference.
+The figure shows the printed medians of the rounds. If your machine has other work to do, run the
+script again before you believe a small difference.
 
-Above, how long a save holds the training. Both axes count in powers of ten, so a line that rises by
-one while it goes one to the right is of a cost in proportion to the size. Stock Keras writes all
-bytes before it returns, and makes an archive of them in memory first if the file is a `.keras`; it
-lies near the durable write or above, although it flushes nothing to the disk. The background save
-lies near the copy in memory on JAX. On TensorFlow it can lie far below: nothing is copied there,
-the callback keeps the arrays as they are, and the training puts the results of its next step
-elsewhere. That is not free, but the next epoch pays for it. The hollow marks are the first save.
+The upper part shows how long each save blocks training. Both axes are logarithmic. Stock Keras
+writes all bytes before it returns, and for a `.keras` file it first builds the archive in memory.
+It takes about as long as a durable write or longer, although it does not flush. On JAX the
+background save takes about as long as a copy in memory. On TensorFlow it can take much less: the
+callback keeps the arrays, and the next training step puts its results into new memory. The next
+epoch pays for that. The hollow marks are the first save.
 
-Below, what a save costs in all, on even axes, up to the largest network that was really trained.
-Here there is less to gain. The bytes have to be written, read back, compared and summed up by the
-same processor, and a training that keeps all of its cores busy goes slower meanwhile; one that
-leaves some idle, or computes on a graphics card, hardly notices. The bars reach over the middle
-half of the rounds; the points of a size stand side by side so that one sees them. Where two of them
-overlap widely, this run does not tell which way is the cheaper, and where one reaches below zero,
-the machine's own unrest is larger than what was to be measured.
+The lower part shows how much longer training takes in total, up to the largest network that is
+really trained. The gain is smaller here, because the same processor writes, reads back and compares
+the bytes. A training that uses all cores slows down. A training that leaves a core idle, or runs on
+a graphics card, hardly notices. The bars cover the middle half of the rounds. If two bars overlap
+widely, this run does not show which way is faster. If a bar reaches below zero, the noise of the
+machine is larger than the cost of the save.
 
-Two prices are in neither picture. Up to two copies of the state lie in memory while one is written
-and the next one waits. And `fit` does not return before the last file is on the disk.
+Two costs are not in the figure. Up to two copies of the state are in memory while one is written
+and the next one waits. And `fit` returns only when the last file is on the disk.
 
-A cheaper save is worth having because one can save more often. A crash loses half an interval on
-the average, and Young (*Communications of the ACM*, 1974) has weighed that against the saves: if
-each costs C seconds and the training dies every M seconds, save every √(2·C·M). With a death a day
-that is every 7 minutes if a save costs a second, and every 2 if it costs a tenth of one.
+If a save costs less, you can save more often. A crash loses half an interval on average. Young
+(*Communications of the ACM*, 1974) computed the best interval: if each save costs C seconds and a
+crash comes every M seconds, save every √(2·C·M) seconds. With one crash a day, that is every 7
+minutes for a save of one second, and every 2 minutes for a save of 0.1 seconds.
 """
 
 # %%
@@ -300,10 +295,10 @@ COLORS = {
 MARKERS = {name: "s" if name.endswith("h5") else "o" for name in COLORS}
 tables = {}
 for title, measured in (
-    ("held per save", held),
-    ("held by the first save", first_save),
+    ("blocked per save", blocked),
+    ("blocked by the first save", first_save),
     ("floor", floors),
-    ("in all per save", in_all[:-1]),
+    ("longer per save", longer[:-1]),
 ):
     tables[title] = {
         name: [float(np.median(one[name])) for one in measured] for name in measured[0]
@@ -314,22 +309,22 @@ for title, measured in (
 
 figure, (upper, lower) = plt.subplots(2, figsize=(8, 9), layout="constrained")
 for title, style, label in (
-    ("held per save", {"ls": "-"}, "{}"),
-    ("held by the first save", {"ls": "", "mfc": "none"}, "{}, first save"),
+    ("blocked per save", {"ls": "-"}, "{}"),
+    ("blocked by the first save", {"ls": "", "mfc": "none"}, "{}, first save"),
     ("floor", {"ls": "--", "marker": ""}, "{}"),
 ):
     for name, medians in tables[title].items():
         look = {"color": COLORS[name], "marker": MARKERS[name]} | style
         upper.plot(megabytes, medians, label=label.format(name), **look)
-for place, (name, medians) in enumerate(tables["in all per save"].items()):
-    quarters = [np.percentile(one[name], (25, 75)) for one in in_all[:-1]]
+for place, (name, medians) in enumerate(tables["longer per save"].items()):
+    quarters = [np.percentile(one[name], (25, 75)) for one in longer[:-1]]
     bars = np.abs(np.transpose(quarters) - medians)
     sizes = [size + 1.5 * place for size in megabytes[:-1]]
     lower.errorbar(sizes, medians, bars, color=COLORS[name], marker=MARKERS[name], capsize=4)
-upper.set_title("How long a save holds the training")
-upper.set(xscale="log", yscale="log", ylabel="training held (seconds per save)")
-lower.set_title("What a save costs the training in all")
-lower.set(ylabel="training longer (seconds per save)")
+upper.set_title("How long each save blocks the training")
+upper.set(xscale="log", yscale="log", ylabel="training blocked (seconds per save)")
+lower.set_title("How much longer the training takes in total")
+lower.set(ylabel="added to the training (seconds per save)")
 lower.axhline(0, color="#999999", lw=1)
 for axes in (upper, lower):
     axes.set_xlabel("weights and optimizer (MB)")
@@ -341,19 +336,19 @@ figure.savefig(OUT / "seconds_per_save.png", dpi=150)
 """
 ## Check
 
-How many seconds anything takes depends on the machine, and nothing is asserted of it. On every
-machine each file, whichever way it was saved, holds the state of the end of its epoch bit for bit,
-the optimizer included, though those of the background were written while the training changed it.
-And with the largest state the background holds the training for less than a third of stock's time,
-in both formats. No checkpoint is left.
+The script asserts no number of seconds, because it depends on the machine. Each file holds the
+state at the end of its epoch bit for bit, including the optimizer. The background files do so too,
+although the training changed the state while they were written. For the largest network, the
+background save blocks training for less than a third of stock Keras's time, in both formats. No
+checkpoint remains.
 """
 
 # %%
-ways = list(tables["held per save"])
+ways = list(tables["blocked per save"])
 assert len(ways) == 4
 assert equal == [dict.fromkeys(ways, True)] * 3 + [{}]
-assert all(len(one[way]) == n for one, n in zip(held, ROUNDS.values()) for way in ways)
-stock_keras, stock_h5, durable_keras, durable_h5 = (tables["held per save"][w][-1] for w in ways)
+assert all(len(one[way]) == n for one, n in zip(blocked, ROUNDS.values()) for way in ways)
+stock_keras, stock_h5, durable_keras, durable_h5 = (tables["blocked per save"][w][-1] for w in ways)
 assert durable_keras < stock_keras / 3
 assert durable_h5 < stock_h5 / 3
 assert [path.name for path in OUT.iterdir()] == ["seconds_per_save.png"]
@@ -362,14 +357,13 @@ assert [path.name for path in OUT.iterdir()] == ["seconds_per_save.png"]
 """
 ## Result
 
-Written last: where `result.json` exists, everything above has run and held. `make beyond` collects
-these files into one table, and runs a script again only if its file is missing or out of date.
+`result.json` stores the medians of the figure, in seconds.
 """
 
 # %%
 result = {
     "script": OUT.name,
-    "quantity": "held by the largest save, in the background / by stock Keras",
+    "quantity": "time the largest save blocks, in the background / stock Keras",
     "documented": None,
     "reproduced": durable_keras / stock_keras,
     "state_megabytes": megabytes,

@@ -2,25 +2,21 @@
 """
 # 14 · Take a checkpoint to another backend
 
-Keras 3 computes with TensorFlow, JAX or PyTorch. Which one is a setting, and a good choice for the
-training may be a bad one for what comes after: the cluster has JAX, the colleague's program is
-written in PyTorch, the phone wants TensorFlow. A checkpoint holds names, numbers and, in a `.keras`
-file, a description of the network in Keras's own words. So it should not matter where it was made.
+A backend is the library that computes for Keras: TensorFlow, JAX or PyTorch. You may train on one
+and need the model on another, for example train on a JAX cluster and ship a TensorFlow app. After
+this script you know which file to take along, and what fails only when you train on: a layer that
+calls TensorFlow, a setting of `compile`, the random numbers.
 
-What does it take? Keras computes the same network on each of them, up to rounding, because its
-layers are written against a common set of operations, `keras.ops`. And what it writes into a file
-is arrays, and not the tensors of a backend. Whether that holds in every corner is another question.
+Two networks are trained on each installed backend. Each saved file is then loaded on each backend.
+The script compares the answers, the weights and the optimizer, and trains one more epoch (one more
+pass over the training rows).
 
-Here two networks are trained on each backend, and what was saved is loaded on each: whether they
-answer the same, whether the optimizer came along, and whether the training can go on. Nearly always
-all of that holds. Then what does not travel. None of it gives an error when it is loaded: it fails
-as soon as one trains on, or it is slow, or goes astray without a word.
-
-- Run:    `python beyond/14_switch_backend.py`
+- Run:    `python beyond/14_switch_backend.py` (in practice, 35 minutes to read)
 - Reads:  `data/pima-indians-diabetes.csv`, `data/mnist.npz`
-- Writes: `out/14_switch_backend/`: for each backend a folder with what was saved on it, what became
-  of everything that was loaded there, and what the processes printed; `matrix.png`, `result.json`
-- From:   beyond the documents
+- Writes: `out/14_switch_backend/`: a folder for each backend with its files, what was found when
+  files were loaded there, and the printed lines of its processes; the figure
+  `trained_on_loaded_on.png`; `result.json`
+- From:   beyond the tutorials: they know one backend
 - Next:   `beyond/15_many_workers.py` trains with several processes at once
 """
 
@@ -28,14 +24,15 @@ as soon as one trains on, or it is slow, or goes astray without a word.
 """
 ## Settings and seed
 
-A process has one backend, chosen by the variable `KERAS_BACKEND` before Keras is imported, and
-keeps it. So each backend gets processes of its own, and the one that reads these lines only starts
-them and compares. PyTorch is large and need not be there: `make torch` installs it, and without it
-the script shows the other two.
+The environment variable `KERAS_BACKEND` chooses the backend before Keras is imported. A process
+keeps its backend, so each backend gets its own processes. The first process only starts them and
+compares their results. PyTorch is a large download and optional: `make torch` installs it. Without
+it, the script shows the other two backends.
 
-`ENDINGS` are the three ways of saving: the whole model in one file, its weights and the optimizer
-in one file, and a folder that `keras.callbacks.OrbaxCheckpoint` writes. Orbax comes from JAX, but
-Keras saves with it on every backend. `PATIENT` is the backend whose `.keras` will need a remedy.
+`ENDINGS` are the three ways of saving: the whole model in one file, the weights and the optimizer
+in one file, and the folder that `keras.callbacks.OrbaxCheckpoint` writes. Orbax is a library for
+JAX, but Keras saves with it on every backend. `PATIENT` is the backend whose `.keras` file needs a
+remedy below.
 """
 
 # %%
@@ -77,8 +74,8 @@ PATIENT = "torch" if "torch" in BACKENDS else "jax"
 """
 ## Load the data: Pima
 
-The cell of script 01: eight measurements of a patient, and whether diabetes was found within five
-years. A small table makes a small network, whose training can be followed to the last digit.
+This is the data cell of script 01. The network for it is small, so its losses can be compared to
+many digits.
 """
 
 # %%
@@ -92,7 +89,7 @@ batches_per_epoch = math.ceil(training_rows / BATCH_SIZE)
 
 # %% [markdown]
 """
-## Keep them for later
+## Keep the Pima rows
 
 The next cell uses the same names.
 """
@@ -104,9 +101,8 @@ pima_rows = (x[:training_rows], y[:training_rows], x_validation, y_validation)
 """
 ## Load the data: MNIST
 
-The cell of script 04. Two thousand pictures train and a thousand test, as pictures this time and
-not as rows of 784 numbers. That is not enough for a good score, and need not be: what matters is
-whether a network scores on one backend what it scored on another, down to the single picture.
+This is the data cell of script 04. Two thousand images train and a thousand test. That is too few
+for a good accuracy, but enough to compare two backends image by image.
 """
 
 # %%
@@ -126,22 +122,18 @@ batches_per_epoch = math.ceil(training_rows / BATCH_SIZE)
 """
 ## Build the model: on any backend
 
-The network of script 01, and a small convolutional one: its filters look at parts of a picture,
-batch normalisation keeps running means, which are weights that no gradient changes, and dropout
-draws random numbers. There are only layers of Keras in them, which call the functions of whatever
-backend there is.
+Two networks: that of script 01, and a small convolutional network (its filters look at parts of an
+image). The second one has two layers that make saving harder. Batch normalisation keeps running
+means, which are weights that the optimizer does not change. Dropout draws random numbers. All
+layers are Keras layers, so they work on every backend.
 
-`steps_per_execution` is left out, with which script 01 runs all batches of an epoch in one go:
-PyTorch refuses it, as is shown below. The optimizer is built at once, so that a file of weights
-finds the variables into which its own are loaded.
+Three details help the comparison:
 
-`clear_session` begins the counting of names again: a first `Dense` is then called `dense`, whatever
-was built before, and not `dense_7`. Only Orbax asks for these names. The other two go by the place
-of a layer within the network.
-
-`answers` predicts in one batch, and `right_answers` counts. A count says that no row has changed
-sides, or that as many have come as have gone. Which of the two it is cannot matter here, where the
-answers themselves are compared as well.
+- The optimizer is built at once. Otherwise `load_weights` would skip its part of the file.
+- `clear_session` restarts the numbers in layer names, so the first `Dense` is always `dense` and
+  never `dense_7`. Only Orbax needs that, because it finds weights by name. The two other formats go
+  by the position of the layer.
+- `steps_per_execution` of script 01 is left out, because PyTorch refuses it (see below).
 """
 
 # %%
@@ -197,21 +189,19 @@ def train_on(model, network, epochs, *callbacks):
 """
 ## Train: on one backend
 
-Each network is trained and saved in all three ways; `OrbaxCheckpoint` has no function that saves,
-it is a callback and does so after each epoch. Beside that goes what will be compared: the answers
-to the rows that did not train, every number of the weights and of the optimizer, and the loss of
-one epoch more, which shows whether a training that goes on elsewhere goes on in the same way. The
-rows come in the order of the file, because each backend shuffles by random numbers of its own.
+`train` trains each network and saves it in all three ways. `OrbaxCheckpoint` is a callback and
+saves after each epoch. `train` also stores what will be compared: the answers for the test rows,
+every number of the model and of the optimizer, and the loss of one more epoch. That loss shows
+whether a training on another backend continues in the same way. The rows keep the order of the
+file, because each backend shuffles with its own random numbers.
 
-Of the optimizer there is more to save than of the network: for each weight, Adam remembers a
-running mean of its gradients and one of their squares, and it counts its steps. A fresh one has
-forgotten in which direction it was going, and takes its first steps as long as those at the very
-beginning, in a network that is nearly trained.
+The *optimizer state* is larger than the network: Adam keeps two running averages for each weight,
+and counts its steps. A fresh optimizer has lost them and takes other steps.
 
-Two things more are saved of which we expect trouble: a network with a layer of our own that calls
-TensorFlow instead of Keras, and a `.keras` file that was compiled with `steps_per_execution`. A
-third is in the convolutional network already: the place where the random numbers of dropout stand.
-It is a variable, but no weight.
+Two more files are expected to cause trouble: a network with a layer of our own that calls
+TensorFlow instead of Keras, and a `.keras` file compiled with `steps_per_execution`. A third
+trouble is in the convolutional network: its *seed generator*, the variable that says which random
+number comes next. It is not a weight.
 """
 
 
@@ -262,20 +252,17 @@ def train(folder):
 
 # %% [markdown]
 """
-## Train: go on on another
+## Train: continue on another backend
 
-In a fresh process of each backend every file is loaded: `.keras` by `load_model`, which makes the
-network from what the file says, the other two into a network that the code above builds. Everything
-is compared, and then the training goes on for one epoch. One training goes on with a fresh
-optimizer, which tells what it would have cost to leave the old one behind.
+A fresh process on each backend loads every file. `load_model` builds the network from the
+description in a `.keras` file. The two other formats are loaded into a network that the code above
+builds. `compare` checks everything and trains one more epoch. An error during loading ends the
+script. An error during training is stored with its first line.
 
-An error while loading would end the script. What fails only when one trains on is noted with its
-first line.
-
-What happens to the two special files, and what helps, is tried in the second half of
-`compare_all`, with the files from TensorFlow. The remedies for a `.keras` are tried with one from
-PyTorch, which needs them, or from JAX if PyTorch is not there. The folder of Orbax is loaded into a
-network that differs from the one above in nothing but the names of its layers.
+The second half of `compare_all` tries one trap after the other, and its remedy. The special files
+come from TensorFlow. The remedies for a `.keras` file are tried with the file of `PATIENT`. The
+Orbax folder is loaded into a network whose layers have other names. One training continues with a
+fresh optimizer, to show what it costs to lose the old one.
 """
 
 
@@ -359,11 +346,64 @@ def compare_all(folder):
     (folder / "loaded.json").write_text(json.dumps({"rows": found, "traps": traps}))
 
 
+# %% [markdown]
+"""
+## Processes that end together
+
+When you press Ctrl-C, no process may be left behind. This cell is the same in scripts 14 and 15.
+
+- `start` starts a process in a process group of its own, so the terminal sends Ctrl-C only to this
+  process. During the start, Ctrl-C has to wait: a process that is started but not yet in `running`
+  would be left behind.
+- `end_processes` ends every process in `running`. Python calls it whenever this process exits.
+- `end_with_parent` is for the case that this process is killed. It runs in a thread of each started
+  process and waits for the end of a pipe. The system closes the pipe when the first process is
+  gone, and the thread then ends its own process.
+"""
+
+
+# %%
+running, pressed = [], []
+
+
 def end_with_parent():
     sys.stdin.read()
     os._exit(1)
 
 
+def end_processes():
+    for process in running:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdin.close()
+    running.clear()
+
+
+def interrupted(*_):
+    print("Interrupted. Ending all processes.", file=sys.stderr)
+    sys.exit(130)
+
+
+def start(arguments, printed_to, settings):
+    signal.signal(signal.SIGINT, lambda *_: pressed.append("Ctrl-C"))
+    with open(printed_to, "a") as printed:
+        pipes = {"stdin": subprocess.PIPE, "stdout": printed, "stderr": printed}
+        pipes |= {"env": os.environ | settings, "start_new_session": True}
+        running.append(subprocess.Popen([sys.executable, *arguments], **pipes))
+    signal.signal(signal.SIGINT, interrupted)
+    if pressed:
+        interrupted()
+
+
+# %% [markdown]
+"""
+## Train: do as ordered
+
+The started processes run this cell and stop here.
+"""
+
+# %%
 if sys.argv[1:] in (["train"], ["load"]):
     threading.Thread(target=end_with_parent, daemon=True).start()
     {"train": train, "load": compare_all}[sys.argv[1]](OUT / keras.backend.backend())
@@ -373,45 +413,21 @@ if sys.argv[1:] in (["train"], ["load"]):
 """
 ## Train: everywhere
 
-From here on, this is the process that starts the others: one for each backend that trains, then one
-for each that loads. All of them run the lines above, to the letter. That no line asks for the
-backend is the promise of Keras 3 that is put to the test here.
+The code from here on runs in the first process only. It starts one process for each backend that
+trains. When all of them have ended, it starts one for each backend that loads. No line of the code
+above asks for the backend.
 
-The settings keep PyTorch to one thread, for three processes share the cores here. They keep it from
-compiling, too: it would do so only with a `.keras` from JAX, for a reason that is given below, and
-that takes longer than all of these trainings. And they leave a graphics card alone. What the
-processes print goes into files.
-
-Each leads a process group of its own, so that Ctrl-C reaches only this process, which then ends the
-others. While it starts them, Ctrl-C has to wait: a process that was started but not yet noted in
-`running` would be left behind. Should this one be killed itself, a pipe to each of the others
-closes, and the thread that waits for that ends it.
+The settings do three things. They keep PyTorch to one thread, because up to three processes share
+the cores. They turn off PyTorch's compiler, which a `.keras` file from JAX would start: compiling
+takes longer than all trainings here. They hide a graphics card.
 """
 
 # %%
-running, pressed = {}, []
-
-
-def end_processes():
-    for process in running.values():
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-
-
-def interrupted(*_):
-    print("Interrupted. Ending all processes.", file=sys.stderr)
-    sys.exit(130)
-
-
 atexit.register(end_processes)
 signal.signal(signal.SIGINT, interrupted)
-try:
-    shutil.rmtree(OUT, ignore_errors=True)
-    for backend in BACKENDS:
-        (OUT / backend).mkdir(parents=True)
-except OSError as error:
-    sys.exit(f"{OUT} cannot be written to ({error}). Remove what stands in the way.")
+shutil.rmtree(OUT, ignore_errors=True)
+for backend in BACKENDS:
+    (OUT / backend).mkdir(parents=True)
 
 for name in set(NAMES) - set(BACKENDS):
     print(f"{NAMES[name]} is not installed; `make torch` does it. Here are the others.")
@@ -422,18 +438,13 @@ settings = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
 for word in ("train", "load"):
-    signal.signal(signal.SIGINT, lambda *_: pressed.append("Ctrl-C"))
     for backend in BACKENDS:
-        command = [sys.executable, "beyond/14_switch_backend.py", word]
-        environment = os.environ | settings | {"KERAS_BACKEND": backend}
-        with open(OUT / backend / f"printed_{word}.txt", "w") as printed:
-            pipes = {"stdin": subprocess.PIPE, "stdout": printed, "stderr": printed}
-            pipes |= {"env": environment, "start_new_session": True}
-            running[backend] = subprocess.Popen(command, **pipes)
-    signal.signal(signal.SIGINT, interrupted)
-    if pressed:
-        interrupted()
-    failed = [backend for backend, process in running.items() if process.wait() != 0]
+        arguments = ["beyond/14_switch_backend.py", word]
+        printed_to = OUT / backend / f"printed_{word}.txt"
+        start(arguments, printed_to, settings | {"KERAS_BACKEND": backend})
+    statuses = [process.wait() for process in running]
+    end_processes()
+    failed = [backend for backend, status in zip(BACKENDS, statuses) if status != 0]
     if failed:
         sys.exit(f"{failed[0]} failed; {OUT / failed[0]}/printed_{word}.txt says why.")
 
@@ -447,23 +458,20 @@ for backend in BACKENDS:
 """
 ## What travels
 
-Every weight and every number of the optimizer arrives, bit for bit, in all three ways and between
-any two backends. The answers differ by rounding, since each backend sums in an order of its own,
-and as many are right as before. The network of script 01 goes on as it would have at home: the
-loss of the next epoch agrees to four digits and more. With a fresh optimizer it would be another,
-so it is the optimizer's memory that has travelled.
+All weights and all numbers of the optimizer arrive bit for bit, in all three ways and between any
+two backends. The answers differ by rounding, because each backend adds in its own order. The number
+of right answers is the same. The Pima network continues as it would have done at home: the loss of
+its next epoch agrees to four digits and more. With a fresh optimizer it would not.
 
-With one exception, and it is no small one. A `.keras` that was saved on PyTorch is loaded and
-answers elsewhere, but does not train there (Keras 3.15.1): `TypeError: expected Tensor as element 0
-in argument 0, but got ResourceVariable`, or on JAX `jaxlib._jax.ArrayImpl`. The file says that the
-optimizer is a `keras.src.backend.torch.optimizers.torch_adam.Adam`, a class that works with
-PyTorch's tensors, and that is what one gets. A machine without PyTorch cannot even load it, unless
-with `compile=False`.
+There is one exception. A `.keras` file that was saved on PyTorch loads and answers on the other
+backends, but does not train there (Keras 3.15.1). The error is `TypeError: expected Tensor as
+element 0 in argument 0, but got ResourceVariable`, or on JAX `jaxlib._jax.ArrayImpl`. The file
+names `keras.src.backend.torch.optimizers.torch_adam.Adam` as its optimizer, a class that only works
+with PyTorch's tensors. Without PyTorch installed, you can only load it with `compile=False`.
 
-There are two remedies, both tried above. Compile once more what was loaded, which gives a fresh
-optimizer. Or load the file of weights into a network that your own code has built and compiled,
-which keeps the old one; `load_weights` takes weights and optimizer out of a `.keras` as well,
-without a look at what else it says.
+There are two remedies. To continue with a fresh optimizer, call `compile` again on the loaded
+model. To keep the optimizer, build and compile the network in your own code, and call
+`load_weights` with the `.keras` file. It reads only the weights and the optimizer.
 """
 
 # %%
@@ -489,33 +497,28 @@ for backend in BACKENDS:
 """
 ## What does not travel
 
-A *layer of one backend* is in the file by its name, and under that name it is found everywhere. It
-even answers on every backend. But to train, or to evaluate, JAX calls it with placeholders instead
-of numbers, of which `tensorflow.math.tanh` can make nothing, and PyTorch follows its own operations
-only. One learns of it when the model is loaded, works, and is to be trained further, and on JAX by
-a message that leads astray: `Unable to automatically build the model`. Layers that are written with
-`keras.ops` have no such trouble.
+None of these problems raises an error when you load the file.
 
-*Whether the step is compiled.* `compile` decides that for the backend on which it runs, and the
-`.keras` holds the decision. One from TensorFlow without a graphics card, or from PyTorch, says no,
-and JAX, which is made for compiling, then trains without, at a fraction of its speed and without a
-word. One from JAX says yes, and PyTorch compiles. The remedies are the two from above.
-
-A *setting of `compile`* that a backend does not have is in the `.keras` all the same. PyTorch
-refuses to train with `steps_per_execution`; it can be set to 1 in the model that was loaded.
-
-The *random numbers*. Where dropout stood in them is in neither of the two files, so the network
-goes on with others, at home as elsewhere, and its next loss is another one. The folder of Orbax has
-it. At home, on TensorFlow and on JAX, the training then goes on exactly. Elsewhere it does not, for
-from the same state each backend draws other numbers, and on PyTorch a `Dropout` without a seed of
-its own draws without asking Keras. That training is not worse, only not the same. Script 12 shows
-what else "exactly" needs.
-
-The *folder of Orbax* travels as well as the files, and further, but goes by names. In a network
-whose layers are called otherwise, no weight arrives, and nobody says so. The optimizer's count of
-batches does arrive, if the optimizer is called `adam` in both, so not even that is a sign. All this
-is no matter of the backend; but where it is changed, the code that builds the network is often
-another one as well. From a graphics card, whose arrays the folder notes as such, it was not tried.
+- *A layer that calls one backend.* The layer loads and even answers on every backend. It fails when
+  you train it: JAX calls it with placeholders that `tensorflow.math.tanh` cannot use, and PyTorch
+  only follows its own operations. On JAX the message points in the wrong direction: `Unable to
+  automatically build the model`. Write your layers with `keras.ops`.
+- *Whether the training step is compiled.* `compile` decides this for its own backend, and the
+  `.keras` file stores the decision. A file from PyTorch, or from TensorFlow without a graphics
+  card, says no, and JAX then trains much more slowly, without a warning. A file from JAX says yes,
+  and PyTorch compiles. The two remedies above help here too.
+- *A setting of `compile` that the other backend does not have.* PyTorch refuses to train with
+  `steps_per_execution`. Set it to 1 in the loaded model.
+- *The random numbers.* Neither of the two files holds the seed generator of dropout, so the
+  training continues with other random numbers, on the same backend too. The Orbax folder holds it.
+  With it, the training continues exactly on TensorFlow and on JAX. On another backend it does not,
+  because each backend computes other random numbers from the same seed. On PyTorch, a `Dropout`
+  without a `seed` does not use Keras's seed generator. The other training is not worse. Script 12
+  shows what an exact resume needs.
+- *The names in an Orbax folder.* Orbax finds weights by name. If the layers have other names, no
+  weight is loaded and there is no message. The optimizer's step count is loaded if the optimizer is
+  called `adam` in both, so the count proves nothing. This happens on one backend too. An Orbax
+  folder saved on a graphics card has not been tried.
 """
 
 # %%
@@ -529,60 +532,64 @@ for origin in ("tensorflow", PATIENT):
 
 # %% [markdown]
 """
-## Which one to take along
+## Which file to take along
 
-- To have it answer only: a `.keras`, from any backend. With `compile=False` the optimizer stays
-  behind, and the decision whether to compile, and with them most of what could go wrong.
-- To train on: `.weights.h5`, and the code that builds and compiles the network. It is the smallest
-  common ground: nothing in it names a backend or decides for one.
-- To go on exactly: stay on the backend, and see script 12. What comes out of another one is as good
-  a training but never the same to the last bit.
-- Before the long training, and not after it: load its first checkpoint where it is to be used,
-  compare its answers with those at home, and train for some steps, with an eye on the clock.
+- *To predict only*: a `.keras` file from any backend, loaded with `compile=False`. This leaves out
+  the optimizer and the stored decision about compiling.
+- *To train on*: a `.weights.h5` file, and the code that builds and compiles the network. Nothing in
+  the file depends on a backend.
+- *To resume exactly*: stay on the same backend and use script 12.
+- *Before a long training*: save a first checkpoint, load it on the other backend, compare its
+  answers with those at home, and train a few steps there. Watch the time of a step.
 """
 
 # %% [markdown]
 """
 ## Look: trained on, loaded on
 
-Rows say where the checkpoint was made, columns where it was loaded; on the diagonal that is the
-same backend in a fresh process. The number is the largest difference in any answer of either
-network, whatever the way of saving, in millionths. Answers are probabilities, and `float32`, in
-which they are computed, cannot tell two near 1 apart that differ by less than 0.06 millionths.
+The table has one line for each pair of backends. Blue means that something holds, orange that it
+does not. "Answers differ by" is the largest difference of any answer of either network, with any of
+the three formats, in millionths. Answers are probabilities. They are computed as `float32`, which
+near 1 has steps of 0.06 millionths.
 """
 
 # %%
-names = [NAMES[backend] for backend in BACKENDS]
-largest = np.array([[differences[o, b] for b in BACKENDS] for o in BACKENDS])
-figure, axes = plt.subplots(figsize=(8, 5.2), layout="constrained")
-image = axes.imshow(largest * 1e6, cmap="Blues", vmin=0, vmax=2, aspect="auto")
+GREY, BLUE, ORANGE = "#E8E8E8", "#A6CFEA", "#F2B183"
+lines, colours = [], []
 for (origin, backend), difference in differences.items():
-    marks = ["yes" if goes_on else "NO" for goes_on in trains_on[origin, backend].values()]
-    lines = [f"answers differ by {difference * 1e6:.1f}" if difference else "answers are the same"]
-    lines += ["goes on training from"]
-    lines += [f"{ending}: {mark}" for ending, mark in zip(ENDINGS, marks, strict=True)]
-    place = BACKENDS.index(backend), BACKENDS.index(origin)
-    edge = {"boxstyle": "round", "fc": "none", "ec": "#D55E00", "lw": 2} if "NO" in marks else None
-    axes.text(*place, "\n".join(lines), ha="center", va="center", bbox=edge, linespacing=1.3)
-axes.set_xticks(range(len(names)), names)
-axes.set_yticks(range(len(names)), names)
-axes.set(xlabel="loaded on", ylabel="trained on")
-axes.set_title("A checkpoint on another backend: weights and optimizer equal bit for bit")
-figure.colorbar(image, label="largest difference of a probability, in millionths")
-figure.savefig(OUT / "matrix.png", dpi=150)
+    rows = [row for key, row in found[backend].items() if key[0] == origin]
+    equal = all(set(row["unequal"]) <= {"seeds"} for row in rows)
+    goes_on = trains_on[origin, backend].values()
+    lines.append([NAMES[origin], NAMES[backend], "equal" if equal else "OTHER"])
+    lines[-1] += [f"{difference * 1e6:.1f}", *("yes" if works else "NO" for works in goes_on)]
+    home = GREY if origin == backend else "white"
+    colours.append([home, home, BLUE if equal else ORANGE, "white"])
+    colours[-1] += [BLUE if works else ORANGE for works in goes_on]
+columns = ["trained on", "loaded on", "weights,\noptimizer", "answers differ\nby (millionths)"]
+columns += [f"{ending}\ntrains on" for ending in ENDINGS]
+figure, axes = plt.subplots(figsize=(8, 1.7 + 0.38 * len(lines)), layout="constrained")
+axes.axis("off")
+drawn = axes.table(lines, colours, "center", colLabels=columns, bbox=(0, 0, 1, 1))
+drawn.auto_set_font_size(False)
+drawn.set_fontsize(10)
+for (row, _), cell in drawn.get_celld().items():
+    cell.set(edgecolor="white", linewidth=2, height=1.5 if row == 0 else 1)
+axes.set_title("A checkpoint on another backend: what is equal, and what trains on")
+figure.supxlabel("grey: loaded on the backend that trained it, in a new process", size=9)
+figure.savefig(OUT / "trained_on_loaded_on.png", dpi=150)
 
 # %% [markdown]
 """
 ## Check
 
-For every pair of backends and every way of saving: weights, optimizer and its count of batches, the
-same number of right answers, the answers up to rounding. The training goes on wherever it is said
-to, with the loss that it would have had, which a fresh optimizer misses. And what is said not to
-travel does not: should a later Keras mend it, this fails, and the text above can be shortened.
+For each pair of backends and each format: the weights, the optimizer and its step count are equal,
+the answers agree up to rounding, and as many of them are right. The training continues with the
+loss that it would have had at home, and a fresh optimizer gives another loss. "Equal" means equal
+in every bit for numbers that are copied, and equal to four digits for numbers that are computed
+again.
 
-"Equal" means equal bits where numbers are only copied, and agreement to four digits where they are
-computed anew, by another library in another order. More than that no backend promises, and two
-processors with the same backend do not either.
+The problems above are checked too. If a later Keras solves one, an assertion fails, and the text
+can be shortened.
 """
 
 
@@ -624,21 +631,21 @@ for backend in BACKENDS:
 """
 ## Result
 
-Written last: where `result.json` exists, everything above has run and held. `make beyond` collects
-these files into one table, and runs a script again only if its file is missing or out of date.
+`result.json` stores the largest difference of an answer, which pairs train on, and the outcome of
+each trap.
 """
 
 # %%
+saved = [f"{b}/{network}{ending}" for b in BACKENDS for network in EPOCHS for ending in ENDINGS[:2]]
 result = {
     "script": OUT.name,
     "quantity": "largest difference of an answer on another backend, in millionths",
     "documented": None,
-    "reproduced": round(largest.max() * 1e6, 3),
+    "reproduced": round(max(differences.values()) * 1e6, 3),
     "backends": BACKENDS,
     "trains_on": {f"{o} to {b}": endings for (o, b), endings in trains_on.items()},
     "traps": traps,
-    "files": ["matrix.png"]
-    + [f"{b}/{network}{ending}" for b in BACKENDS for network in EPOCHS for ending in ENDINGS[:2]],
+    "files": sorted(["trained_on_loaded_on.png", *saved]),
     "keras": keras.version(),
     "backend": keras.backend.backend(),
 }

@@ -1,24 +1,25 @@
 # %% [markdown]
 """
-# 15 · Many workers
+# 15 · Train with many workers
 
-When one machine is too slow, several train the same network together: each takes its share of every
-batch, and their gradients are averaged before each step, so that all hold the same weights at all
-times. With every machine that joins, it becomes more likely that one of them fails. The others
-cannot go on without it, since they wait for its gradients, and nothing brings it back into the
-step that it has missed. What is left is to end them all, and to start all again from the last
-checkpoint that was complete.
+After this script you can train one network with several processes (*workers*), save their joint
+checkpoint, and continue after one of them dies. Each worker takes its share of every batch (the
+rows of one training step). Their gradients (for each weight, how much the loss rises with it) are
+averaged before each step, so all workers always hold the same weights. If one worker dies, the
+others cannot continue. You then have to end all of them, and start all again from the last complete
+checkpoint.
 
-TensorFlow's `MultiWorkerMirroredStrategy` cannot `fit` a model of Keras 3. What can is JAX, under
-`keras.distribution`. Here two workers on this machine train, save together with `OrbaxCheckpoint`,
-and one is killed. Then the checkpoint of two is loaded by one worker, and by three.
+This script is for you if you train on several machines. On one machine, scripts 11 and 12 are
+enough. TensorFlow's `MultiWorkerMirroredStrategy` cannot `fit` a Keras 3 model, so the script uses
+JAX and `keras.distribution`. Two workers on this machine train and save with `OrbaxCheckpoint`, and
+one is killed. Then one worker loads the checkpoint of two, and three workers do.
 
-- Run:    `python beyond/15_many_workers.py`
+- Run:    `python beyond/15_many_workers.py` (under the hood, 45 minutes to read)
 - Reads:  `data/mnist.npz`
-- Writes: `out/15_many_workers/`: `whole/` and `killed/` with the last two checkpoints, what each
-  worker reported and what it printed; `alone/` and `three/`, where they were loaded;
-  `timeline.png`, `result.json`
-- From:   beyond the documents
+- Writes: `out/15_many_workers/`: `whole/` and `killed/` with the last two checkpoints and what each
+  worker reported and printed; `alone/` and `three/`, where the checkpoint was loaded; the figure
+  `timeline.png`; `result.json`
+- From:   beyond the tutorials: they train in one process
 - Next:   `beyond/16_untrusted_checkpoint.py` opens files that somebody else has made
 """
 
@@ -26,14 +27,15 @@ and one is killed. Then the checkpoint of two is loaded by one worker, and by th
 """
 ## Settings and seed
 
-JAX is the backend, whatever `KERAS_BACKEND` says, and that has to be set before Keras is imported.
-`BATCH_SIZE` is the batch of all workers together. `VICTIM` and `KILL_IN` are the worker that is
-killed and the epoch in which it is, both counted from 0. With `PORT = 0` any free port is taken.
+The script sets the backend to JAX before it imports Keras, whatever `KERAS_BACKEND` says.
+`BATCH_SIZE` counts the rows of all workers together. `VICTIM` is the worker that is killed and
+`KILL_IN` the epoch (pass over the training rows) in which that happens, both counted from 0. `PORT
+= 0` takes any free port.
 
-Two limits are for accidents. A worker from which nothing was heard for `HEARTBEAT` seconds counts
-as dead, and the others end themselves; JAX by itself waits for 100. And if for `PATIENCE` seconds
-no worker reports anything, they hang and count as lost. Both are generous, or a slow machine would
-pass for a dead one.
+Two time limits detect failures. If a worker sends no sign of life (*heartbeat*) for `HEARTBEAT`
+seconds, the others end themselves. JAX's own limit is 100 seconds. If no worker reports anything
+for `PATIENCE` seconds, they hang, and the supervisor ends them. With shorter limits, a slow machine
+looks like a dead one.
 """
 
 # %%
@@ -84,8 +86,7 @@ OUT = pathlib.Path("out/15_many_workers")
 """
 ## Load the data: MNIST
 
-The cell of script 04. Each worker reads the file, and trains on its share of the first `ROWS`
-images.
+This is the data cell of script 04.
 """
 
 # %%
@@ -105,12 +106,10 @@ batches_per_epoch = math.ceil(training_rows / BATCH_SIZE)
 """
 ## Take 9,600 pictures
 
-So that an epoch takes about a second. They make a hundred batches of 96, which one, two, three or
-four workers can share evenly. The same batch with more workers is the same training, only faster,
-if their gradients come together sooner than one worker would have computed them all. With a network
-as small as this one they do not: what is shown here is how to lose nothing, and not how to gain
-time. Whoever lets the whole batch grow with the number of workers has another training, and has to
-choose the learning rate anew.
+They make a hundred batches of 96 rows, and 96 can be divided by one, two, three or four workers.
+The same batch size with more workers is the same training. It is not faster here, because the
+network is small and the workers spend their time exchanging gradients. If you let the batch grow
+with the number of workers, you have another training and have to choose the learning rate again.
 """
 
 # %%
@@ -121,20 +120,18 @@ batches_per_epoch = ROWS // BATCH_SIZE
 """
 ## Build the model: with names
 
-An Orbax checkpoint finds its variables by name, and those that Keras makes up depend on what was
-built before: the second `Dense` of a process is `dense_1`. `load_weights` passes over a name that
-it does not know without a word. So the network, its layers and its optimizer have names here. The
-seed generator of `Dropout` gets none from us; its name is right in a process that has built nothing
-else before.
+Orbax finds variables by name. Without names of your own, Keras numbers them by what the process
+built before: the second `Dense` is `dense_1`. `load_weights` skips an unknown name without a
+message. So the network, its layers and its optimizer get names here. `Dropout`'s seed generator
+(the variable behind its random numbers) keeps Keras's name, which is the same if the process has
+built nothing else before.
 
-There are no metrics besides the loss, for a similar reason. Keras makes them in the first batch, so
-they are in the checkpoint but not yet in the model that is to load it, and Orbax does not know
-where to put them: with another number of workers than before, loading ends with an error (Keras
-3.15.1).
+The model has no metrics besides the loss. Keras creates metrics in the first batch, so the
+checkpoint would contain them, but the model that loads it would not have them yet. With another
+number of workers, loading then ends with an error (Keras 3.15.1).
 
-`fingerprint` is a checksum of all numbers that the training consists of. Each worker computes it
-from its own copies, so equal fingerprints say that the copies are equal, too. Unequal ones would
-mean that the workers train different networks without knowing it.
+`fingerprint` is a checksum of all numbers of the training. Each worker computes it from its own
+copies. Different fingerprints would mean that the workers train different networks.
 """
 
 
@@ -164,46 +161,40 @@ def fingerprint(model):
 """
 ## Train: what each worker does
 
-Once it has joined the others, `DataParallel` keeps a copy of each variable on every device of every
-worker. Each computes the gradients for its own rows, and on processors a library named Gloo sums
-them up over the network, on graphics cards NCCL does. All then take the same step. So hardly
-anything is sent around but gradients, and the copies stay equal without being compared.
+`DataParallel` keeps a copy of each variable on every device of every worker. Each worker computes
+the gradients for its own rows. A library sums them over the network: Gloo on processors, NCCL on
+graphics cards. All workers then take the same step, so the copies stay equal.
 
-The order of the rows follows from the seed and the number of the epoch and from nothing else.
-`flat_map` makes one epoch after the other, beginning with any of them: so a resumed training sees
-what it would have seen. A `shuffle` that is seeded once would begin anew. Each worker takes every
-second row of that order, if there are two. Whatever their number, the rows of a batch are the same,
-and only who has which differs. `auto_shard_dataset=False` says that the data is shared out already;
-Keras would do it too, but its share would hide the order from us.
+**The data.** The order of the rows depends only on the seed and the epoch number, so a resumed
+training sees the same rows in the same order. (`Dataset.shuffle` with a seed would start again.)
+With two workers, each takes every second row. The rows of a batch are the same for any number of
+workers. `auto_shard_dataset=False` tells Keras that the data is already shared out. Every worker
+must take the same number of batches, because a worker with one batch more would wait forever.
+`steps_per_epoch` ensures that.
 
-Every worker must take the same number of batches. One that has a batch more than the others waits
-for them for ever. Hence `steps_per_epoch`, and the number of rows that comes out even.
+**The checkpoint.** `OrbaxCheckpoint` saves after each epoch, in the background. Each worker writes
+its part into a folder that ends in `.orbax-checkpoint-tmp`. When all have written, the folder is
+renamed to the epoch number, counted from 0. A folder with only a number as its name is complete. It
+contains the weights, the optimizer and the seed generators, so `Dropout` continues exactly. It does
+not contain the history, the counters of callbacks, or the position inside an epoch. Script 12 saves
+those, for one process.
 
-`OrbaxCheckpoint` saves after each epoch, in the background, all workers together: each writes its
-part into a folder whose name ends in `.orbax-checkpoint-tmp`, and when all are done, the folder is
-renamed to the number of the epoch, counted from 0. So a folder named by a mere number is complete,
-and that is how to find the last one. The callback does not resume; these lines do:
+**The resume.** The callback does not resume. These lines do:
 
-- Each worker looks for the last complete epoch, and `initial_epoch` is the one after it. All find
-  the same one, because nothing is saved before all have loaded and trained. That also avoids
-  `StepAlreadyExistsError`, by which Orbax refuses to save an epoch twice.
-- Before each save, worker 0 writes down the fingerprint, and what was loaded has to have it. To ask
-  the optimizer how many batches it has counted would not do: if `load_weights` finds its names but
-  not those of the layers, it counts right, and the weights are those of a new network.
-- At the end the last epoch's folder must exist. The callback swallows whatever goes wrong when it
-  finishes the last save.
+- Each worker looks for the last complete epoch and continues with the next one. All workers find
+  the same epoch, because no new save starts before all have loaded. This also avoids Orbax's
+  `StepAlreadyExistsError`, which refuses to save an epoch twice.
+- Worker 0 stores the fingerprint before each save. The loaded model must have that fingerprint. The
+  step count of the optimizer is not enough: when `load_weights` finds the optimizer's names but not
+  those of the layers, the count is right and the weights are new.
+- If the last epoch is already saved, there is nothing to train, and `fit` is not called: it fails
+  without a batch.
+- At the end, the folder of the last epoch must exist, because the callback hides errors of its last
+  save.
 
-Whoever dies after the last save finds nothing left to train. `fit` would fail without a single
-batch, so it is not called then.
-
-What is in the checkpoint is more than in a `.weights.h5`: weights, optimizer and the state of the
-seed generator, so that `Dropout` goes on as if nothing had happened. What callbacks have counted,
-the history, and the batch within an epoch are not; script 12 has them, for one process. Only public
-functions of Keras and JAX are used for it.
-
-A worker reports by lines in a file of its own: when it joined, began an epoch, was in the middle of
-it, ended it. The supervisor reads them, and the figure below is drawn from them. A pipe would do as
-well, as long as somebody reads it all the time; a file also outlives everybody.
+**The report.** Each worker writes lines to a file of its own: when it joined, began an epoch, was
+in its middle, and ended it. The supervisor reads the files and draws the figure from them. A file
+survives a crash of the supervisor.
 """
 
 
@@ -211,11 +202,6 @@ well, as long as somebody reads it all the time; a file also outlives everybody.
 def say(report, *words):
     with open(report, "a") as file:
         print(f"{time.time():.3f}", *words, file=file)
-
-
-def end_with_supervisor():
-    sys.stdin.read()
-    os._exit(1)
 
 
 def complete_epochs(folder):
@@ -291,15 +277,17 @@ def train(folder, report, index, workers):
 """
 ## Train: loading, and the traps
 
-`measure` saves networks of two sizes, this time not in the background, and notes the seconds. A
-callback before `OrbaxCheckpoint` and one after it take the time. The first save is left out, since
-it makes the folders as well, and the shortest of the others is taken: whatever else the machine
-does can only make a save longer.
+`measure` saves networks of two sizes, not in the background, and notes the seconds. It skips the
+first save, which also makes the folders, and takes the shortest of the others, because other work
+on the machine can only make a save longer.
 
-`fall_into_traps` is for one worker alone and shows that the three precautions above are needed. It
-loads into a model without names; the names that are made up for the layers differ, the one of the
-optimizer happens to be the same. It saves an epoch a second time. And it saves where no file may
-become larger than a kilobyte, which stands for a full disk: `fit` returns as if all were well.
+`fall_into_traps` shows with one worker why the precautions above are needed:
+
+- It loads a checkpoint into a model without names. The layer names differ, but the optimizer has
+  the same name.
+- It saves an epoch a second time.
+- It saves while a file may only grow to a kilobyte. `RLIMIT_FSIZE`, the system's limit for the size
+  of a file, acts like a full disk. `fit` returns as if nothing had happened.
 """
 
 
@@ -349,19 +337,68 @@ def fall_into_traps(folder, report):
 
 # %% [markdown]
 """
-The script starts itself with the word `work`, once for each worker. `set_random_seed` makes all of
-them begin with the same weights. It stands after `initialize`, which has to come before anything is
-computed: JAX refuses to join others when it has begun alone.
+## Processes that end together
 
-A thread waits for the end of the pipe that comes from the supervisor. It ends when the supervisor
-does, in whatever way, and then the worker ends too. Without it, a supervisor that was killed would
-leave workers behind that train on, and that write to the same checkpoints as those of the next one.
+When you press Ctrl-C, no process may be left behind. This cell is the same in scripts 14 and 15.
+
+- `start` starts a process in a process group of its own, so the terminal sends Ctrl-C only to this
+  process. During the start, Ctrl-C has to wait: a process that is started but not yet in `running`
+  would be left behind.
+- `end_processes` ends every process in `running`. Python calls it whenever this process exits.
+- `end_with_parent` is for the case that this process is killed. It runs in a thread of each started
+  process and waits for the end of a pipe. The system closes the pipe when the first process is
+  gone, and the thread then ends its own process.
+"""
+
+
+# %%
+running, pressed = [], []
+
+
+def end_with_parent():
+    sys.stdin.read()
+    os._exit(1)
+
+
+def end_processes():
+    for process in running:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdin.close()
+    running.clear()
+
+
+def interrupted(*_):
+    print("Interrupted. Ending all processes.", file=sys.stderr)
+    sys.exit(130)
+
+
+def start(arguments, printed_to, settings):
+    signal.signal(signal.SIGINT, lambda *_: pressed.append("Ctrl-C"))
+    with open(printed_to, "a") as printed:
+        pipes = {"stdin": subprocess.PIPE, "stdout": printed, "stderr": printed}
+        pipes |= {"env": os.environ | settings, "start_new_session": True}
+        running.append(subprocess.Popen([sys.executable, *arguments], **pipes))
+    signal.signal(signal.SIGINT, interrupted)
+    if pressed:
+        interrupted()
+
+
+# %% [markdown]
+"""
+## Train: as a worker
+
+The script starts itself with the word `work`, once for each worker. `initialize` has to come before
+the first computation: JAX refuses to join others later. `set_random_seed` follows it, so all
+workers begin with the same weights. `end_with_parent` ends the worker when the supervisor dies.
+Otherwise it would continue to train, and write into the folder of the next run.
 """
 
 
 # %%
 def work(jobs, folder, index, workers, port):
-    threading.Thread(target=end_with_supervisor, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     folder, index, workers = pathlib.Path(folder).resolve(), int(index), int(workers)
     report = folder / f"worker_{index}.txt"
     limits = {"heartbeat_timeout_seconds": HEARTBEAT}
@@ -389,48 +426,26 @@ if sys.argv[1:2] == ["work"]:
 """
 ## Train: start, watch, and start again
 
-From here on, this is the supervisor. On a cluster its part is played by what starts the workers
-there: Slurm, or a controller of Kubernetes. Either can be told to end all workers when one fails,
-and to run the same command again. What it needs from a script is that the same command goes on from
-where the last complete checkpoint is.
+The code from here on is the *supervisor*. On a cluster, Slurm or Kubernetes does its work: end all
+workers when one fails, and run the same command again. Your script must then continue from the last
+complete checkpoint.
 
-`watch` looks after the processes every 20 ms, and that is how a death is noticed at once. The other
-workers do not die of it soon. Here the broken connection makes their step fail, but then they wait
-for the dead one again, in the barrier that JAX sets before the end. A machine that loses its power
-breaks no connection, and they wait in the step. Both end only when the heartbeat has been missing
-for as long as was allowed. So the survivors are killed, and that loses nothing: what they hold was
-trained since the last checkpoint, and cannot go on without the dead one's share. Where a supervisor
-cannot see each process, the heartbeat is what ends the survivors; hence the limit shorter than
-JAX's.
+`watch` looks at the processes every 20 ms. When one worker dies, the others do not end soon. Here
+the broken connection stops their step, but then they wait at JAX's *barrier*, a point that all
+workers must reach. If a machine loses power, no connection breaks, and they wait inside the step.
+Both end only after the heartbeat limit. So the supervisor kills the remaining workers. Their work
+since the last checkpoint is lost in any case, because they cannot continue without the dead
+worker's share. A supervisor that cannot see each process depends on the heartbeat.
 
-`run` starts all workers, and does so again when one is lost, `RESTARTS` times at most: what fails
-each time, such as a full disk, is no accident. A worker that ends before all have joined for the
-first time has met no accident either, but a mistake, and is not started again. `start_workers`
-keeps graphics cards out: two workers on one card would not show more than two on one processor, and
-each would ask for most of its memory. Each worker leads a process group of its own, so that Ctrl-C
-in a terminal reaches only the supervisor. It ends the workers whenever it ends itself. While it
-starts them, Ctrl-C has to wait: a worker that was started but not yet noted in `running` would be
-left behind.
+`run` starts all workers, and starts them again when one is lost, at most `RESTARTS` times. A
+failure that repeats, such as a full disk, is not an accident. If a worker ends before all have
+joined, something is wrong with the setup, and `run` stops.
+
+`start_workers` hides graphics cards, because each worker would reserve most of a card's memory.
 """
 
+
 # %%
-running, pressed = [], []
-
-
-def end_workers():
-    for process in running:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdin.close()
-    running.clear()
-
-
-def interrupted(*_):
-    print("Interrupted. Ending all workers.", file=sys.stderr)
-    sys.exit(130)
-
-
 def free_port():
     with socket.socket() as place:
         try:
@@ -443,17 +458,10 @@ def free_port():
 def start_workers(jobs, folder, workers):
     settings = {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     port = str(free_port())
-    signal.signal(signal.SIGINT, lambda *_: pressed.append("Ctrl-C"))
     for index in range(workers):
         place = [str(folder), str(index), str(workers), port]
-        command = [sys.executable, "beyond/15_many_workers.py", "work", jobs, *place]
-        with open(folder / f"printed_{index}.txt", "a") as printed:
-            pipes = {"stdin": subprocess.PIPE, "stdout": printed, "stderr": printed}
-            pipes |= {"env": os.environ | settings, "start_new_session": True}
-            running.append(subprocess.Popen(command, **pipes))
-    signal.signal(signal.SIGINT, interrupted)
-    if pressed:
-        interrupted()
+        arguments = ["beyond/15_many_workers.py", "work", jobs, *place]
+        start(arguments, folder / f"printed_{index}.txt", settings)
 
 
 def lines_of(folder, index):
@@ -499,7 +507,7 @@ def run(jobs, folder, workers, is_time_to_kill=never, restarts=RESTARTS):
             start_workers(jobs, folder, workers)
             lost = watch(folder, is_time_to_kill, noted)
         finally:
-            end_workers()
+            end_processes()
         noted["ended"] = time.time()
         if lost is None:
             return noted
@@ -521,22 +529,20 @@ def fresh(name, checkpoints_of=None):
     return folder
 
 
-atexit.register(end_workers)
+atexit.register(end_processes)
 signal.signal(signal.SIGINT, interrupted)
-try:
-    shutil.rmtree(OUT, ignore_errors=True)
-    OUT.mkdir(parents=True)
-except OSError as error:
-    sys.exit(f"{OUT} cannot be written to ({error}). Remove what stands in the way.")
+shutil.rmtree(OUT, ignore_errors=True)
+OUT.mkdir(parents=True)
 
 # %% [markdown]
 """
 ## Train: once without interruption, once with
 
-The second training loses worker 1 with SIGKILL in the middle of its fourth epoch, when the save
-after the third may be complete or not. That does not matter: `run` notes which epoch is the last
-complete one at each start, and *Check* holds the workers to it. `tests/durability/torture.py` kills
-before, during and after a joint save, worker 0 as well.
+The second training loses worker 1 in the middle of its fourth epoch. SIGKILL, a signal that stops a
+process at once, ends it. At this moment the save after the third epoch may be complete or not.
+`run` notes the last complete epoch at each start, and *Check* compares it with what the workers
+loaded. `tests/durability/torture.py` kills before, during and after a joint save, and also kills
+worker 0.
 """
 
 
@@ -567,11 +573,10 @@ for name, values in ends.items():
 """
 ## Load: with fewer workers, and with more
 
-When a machine is lost for good, one would rather go on with those that are left, and with more when
-they come. The checkpoint of two is loaded by one worker and by three, copied for each into a folder
-of its own. Every worker gets what it needs of each array, whoever wrote it. Going on with another
-number of workers gives a training that is as good but not the same to the last bit: the sums of a
-batch are then added in another order.
+After you lose a machine, you may want to continue with the remaining ones, or with more later. One
+worker and three workers load the checkpoint of two, each from a copy in its own folder. Every
+worker gets all arrays, no matter which worker wrote them. A training with another number of workers
+adds the gradients in another order, so it is as good, but not the same to the last bit.
 """
 
 # %%
@@ -588,22 +593,18 @@ print(*traps, sep="\n")
 """
 ## What a joint checkpoint costs
 
-Measured are the seconds from the end of an epoch until the checkpoint is complete, for the slowest
-worker. A small network pays for files, folders and the agreement of all workers that the checkpoint
-is complete, and that does not depend on the size of the network. A large one pays for its bytes as
-well. Each worker writes its part of the large arrays, although it holds all of them. So N workers
-could write N times as fast, if the storage took that much. Two that share one disk and two cores
-are hardly faster than one, or slower.
+The seconds count from the end of an epoch until the checkpoint is complete, for the slowest worker.
+Part of the cost is the same for every size: making folders, and waiting until all workers agree
+that the checkpoint is complete. The rest grows with the size. Each worker writes its part of the
+large arrays, so N workers could write N times as fast if the storage can take it. Two workers on
+one disk and two cores are hardly faster than one, or slower.
 
-Two cores end at two workers and at networks that train in seconds. The last line is computed and
-not measured: 1000 MB, a network of 83 million weights with two numbers more for each in the
-optimizer, at the rate of the larger of the two. That counts the time for agreeing among the bytes,
-and so is rather too much, unless something gets in the way that only large files meet.
+The last printed line is computed, not measured: it scales the larger network to 1000 MB (83 million
+weights, and two numbers more for each in the optimizer). The fixed part is scaled too, so the
+estimate is rather high.
 
-In a training the callback saves in the background. What is waited for even so are the gaps between
-the epochs in the figure below: copying the arrays and agreeing on the folder. With a network as
-small as this one that is a good part of the whole save; the bytes, which a large one adds to it,
-are written meanwhile, unless that takes longer than an epoch.
+A training saves in the background. It still waits between two epochs, while arrays are copied and
+the workers agree on the folder. In the figure below these waits are the gaps between the epochs.
 """
 
 # %%
@@ -625,16 +626,16 @@ print(f"computed, not measured: {WORKERS} workers would save 1000 MB in {gigabyt
 
 # %% [markdown]
 """
-## Look: one death, and both start again
+## Look: one death, and all start again
 
-Above the training that was left alone, below the one that lost a worker; both workers of each. The
-first epoch after every start is a longer one, because the step is compiled in it. The stroke in the
-lower half is the kill. What it costs is, for the most part, not what was trained in vain but the
-start of Python and of the libraries. On a cluster it is the wait for a new machine, and the time
-for which nobody notices.
+The upper part shows the training without interruption, the lower part the one that lost a worker.
+Each has one row for each worker. The first epoch after a start takes longer, because JAX compiles
+the training step in it. The vertical line is the kill. Most of the lost time is the start of Python
+and its libraries, not the training that was lost. On a cluster it is the wait for a new machine,
+and the time before somebody notices.
 
-So how often to save has two answers. Saving more often makes what is trained in vain shorter, and
-nothing else. Starting faster and noticing sooner helps at every loss.
+Saving more often only shortens the training that is lost. A faster start and a faster alarm save
+time at every failure.
 """
 
 
@@ -645,7 +646,7 @@ def bars(folder, index, noted):
     for at, word, *rest in lines_of(folder, index):
         at = float(at)
         if word == "joined" and begun:
-            found.append(("vain", *begun, noted["killed"]))
+            found.append(("lost", *begun, noted["killed"]))
             begun, from_time = None, next(start for start in starts[::-1] if start < at)
         if word == "begin":
             if from_time:
@@ -660,10 +661,10 @@ def bars(folder, index, noted):
 COLOURS = {
     "start": ("#BBBBBB", "starting, and loading"),
     "epoch": ("#56B4E9", "an epoch, with its number"),
-    "vain": ("#E69F00", "trained in vain"),
+    "lost": ("#E69F00", "trained, then lost"),
 }
 figure, both = plt.subplots(2, figsize=(8, 4.8), layout="constrained", sharex=True)
-titles = {"whole": "left alone", "killed": f"worker {VICTIM} killed, in the middle of an epoch"}
+titles = {"whole": "not interrupted", "killed": f"worker {VICTIM} killed in the middle of an epoch"}
 for axes, (name, title), noted in zip(both, titles.items(), (whole, killed), strict=True):
     for index in range(WORKERS):
         for kind, epoch, begin, end in bars(OUT / name, index, noted):
@@ -685,23 +686,25 @@ handles += both[1].plot([], [], "^", color="#009E73", ms=9)
 handles += both[1].plot([], [], "X", color="#D55E00", ms=11)
 names = [label for _, label in COLOURS.values()] + ["joint checkpoint complete", "SIGKILL"]
 figure.legend(handles, names, loc="outside lower center", ncols=3)
-figure.suptitle("One worker dies, and all start again from the last complete checkpoint")
+figure.suptitle("One worker dies: all start again from the last complete checkpoint")
 figure.savefig(OUT / "timeline.png", dpi=150)
 
 # %% [markdown]
 """
 ## Check
 
-All workers of both trainings ended in the same bits. That would prove little if the second training
-had begun anew, or if nobody had died; it would end in the same bits then as well. So the rest is
-checked, too. One worker was lost, once, to SIGKILL, and its death was noticed within seconds. Both
-went on from the checkpoint that was the last complete one when they were started again. What they
-loaded were the bits that the uninterrupted training had after that epoch. They trained each epoch
-after it and none before.
+All workers of both trainings end in the same bits. A second training that started from the
+beginning would pass this, so more is checked:
 
-One worker and three loaded the same bits that two had saved, and two had written them, each a good
-part. Each of the three traps was there; should a later Keras or Orbax remove one, this says so, and
-the precaution can go. No worker is left.
+- Exactly one worker was lost, to SIGKILL, and the supervisor noticed it within seconds.
+- Both workers continued from the last complete checkpoint. They loaded the bits that the
+  uninterrupted training had after that epoch. They trained each later epoch once and no earlier one
+  again.
+- One worker and three workers loaded the bits that two had saved. Both of the two had written a
+  good part of them.
+- Each trap is still there. If a later Keras or Orbax removes one, an assertion fails, and you can
+  drop the precaution.
+- No worker is left.
 """
 
 # %%
@@ -737,38 +740,39 @@ assert running == []
 """
 ## On real machines
 
-What changes is outside this script's lesson, and little of it is Python:
+On a cluster you need a few changes, and few of them are Python:
 
-- Each machine starts its own worker, by the same command. The address is that of the coordinator,
-  worker 0, with a fixed port that the others can reach. Under Slurm, Open MPI, on Cloud TPUs and,
-  with `pip install jax[k8s]`, on Kubernetes, `jax.distributed.initialize` finds out by itself where
-  that is, how many workers there are and which one it is. Then it gets no arguments but the limits.
-- A network that no single device can hold needs `keras.distribution.ModelParallel`, with a
-  `LayoutMap` that says which variables are divided among the devices and how. It is saved by the
-  same callback and loaded by the same call, and may be loaded in another division. What does change
-  is the fingerprint: no worker holds all numbers, so each would take the checksum of its own part.
-- The checkpoints lie on storage that all machines see under the same path. A worker that writes to
-  a disk of its own leaves a checkpoint that nobody can put together.
-- Each reads its own share of the data, which then may be more than one machine could hold, from
-  files that are divided in the same way at every start.
-- Who goes on with fewer workers after a loss keeps the whole batch, so that it stays the same
-  training, and gives each a larger share.
-- Something else restarts: `srun --kill-on-bad-exit` in a loop, with `#SBATCH --requeue` for the
-  loss of a machine, or a JobSet of Kubernetes, whose failure policy starts all pods again. The part
-  "start, watch, and start again" is not needed there. All that workers do is.
+- Each machine starts its own worker with the same command. The address is that of worker 0, with a
+  fixed port that the others can reach. Under Slurm, Open MPI, on Cloud TPUs and, with `pip install
+  jax[k8s]`, on Kubernetes, `jax.distributed.initialize` finds the address, the number of workers
+  and its own index. It then needs no arguments except the time limits.
+- A network that is too large for one device needs `keras.distribution.ModelParallel` with a
+  `LayoutMap`, which says how the variables are divided. The same callback saves it and the same
+  call loads it, also with another division. The fingerprint changes: no worker holds all numbers,
+  so each computes the checksum of its own part.
+- Put the checkpoints on storage that all machines see under the same path. If each worker writes to
+  its own disk, nobody can put the parts together.
+- Each worker reads its own share of the data, from files that are divided in the same way at every
+  start.
+- If you continue with fewer workers, keep the batch size of all together, and give each worker a
+  larger share. It then stays the same training.
+- Let the cluster restart the workers: `srun --kill-on-bad-exit` in a loop, with `#SBATCH --requeue`
+  for a lost machine, or a Kubernetes JobSet with a failure policy that starts all pods again. You
+  do not need this script's supervisor then. You need all that its workers do.
 """
 
 # %% [markdown]
 """
 ## Result
 
-Written last: where `result.json` exists, everything above has run and held. `make beyond` collects
-these files into one table, and runs a script again only if its file is missing or out of date.
+`result.json` stores how fast the loss was noticed, the fingerprint, the traps, and what a joint
+checkpoint cost.
 """
 
 # %%
 for folder in OUT.glob("*/measured_*"):
     shutil.rmtree(folder)
+reports = [f"{name}/worker_{index}.txt" for name in ends for index in range(WORKERS)]
 result = {
     "script": OUT.name,
     "quantity": "seconds until a loss was noticed and the others were ended",
@@ -782,8 +786,7 @@ result = {
     "costs": costs,
     "waited_between_epochs": round(waited, 3),
     "computed_seconds_for_1000_MB": round(gigabyte, 1),
-    "files": ["timeline.png"]
-    + [f"{name}/worker_{index}.txt" for name in ends for index in range(WORKERS)],
+    "files": sorted(["timeline.png", *reports]),
     "keras": keras.version(),
     "backend": keras.backend.backend(),
 }

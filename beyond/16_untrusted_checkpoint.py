@@ -2,34 +2,35 @@
 """
 # 16 · Open a checkpoint from a stranger
 
-A checkpoint that somebody else made is not only numbers. A whole model is a recipe, and whoever
-loads it cooks what it says; in the past it could name any function of any installed module. A file
-of weights is no recipe, but HDF5, its format, can point at other files and promise arrays that no
-memory holds. And numbers that load without an error need not be the ones that were announced.
+After this script you know how to load a checkpoint that somebody else made. A whole model is a
+recipe: `load_model` builds what the file says, and the file can contain code. A file of weights is
+no recipe, but HDF5 (its format) can point at other files on your disk, or declare arrays that fill
+your memory. And a file can load without an error and still hold other numbers than announced.
 
-Here a stranger sends sixteen files. Two are honest, the others are of the kinds that published
-attacks and ordinary accidents have produced, made harmless: the foreign code creates an empty
-marker file, and the foreign file that an array points at is one of this script's own. Each is
-loaded in several ways, in a process with limits, and the answers make a table.
+Here a stranger sends sixteen files. Two are honest. The others are like published attacks and
+common accidents, made harmless: the foreign code only creates an empty marker file, and the files
+that the arrays point at belong to this script. Each file is opened in several ways, in a process
+with limits, and the outcomes make a table. If you only want the rules, go to "The practice".
 
-- Run:    `python beyond/16_untrusted_checkpoint.py`
+- Run:    `python beyond/16_untrusted_checkpoint.py` (in practice, 35 minutes to read)
 - Reads:  `data/pima-indians-diabetes.csv`
-- Writes: `out/16_untrusted_checkpoint/`: the sixteen files; checksums of them; `private.weights.h5`
-  and `private.bin`, at which some of them point; `outcomes.png`, `result.json`; what JAX has
-  compiled, in `compiled/`; for a moment `marker`, when foreign code runs
-- From:   beyond the documents
-- Next:   `README.md`, for the two lines to change in a training of your own
+- Writes: `out/16_untrusted_checkpoint/`: the sixteen files and their checksums;
+  `private.weights.h5` and `private.bin`, which some of them point at; the figure `outcomes.png`;
+  `result.json`; what JAX has compiled, in `compiled/`; for a moment `marker`, when foreign code
+  runs
+- From:   beyond the tutorials: they load only their own files
+- Next:   `beyond/17_how_typical.py` repeats one training 300 times
 """
 
 # %% [markdown]
 """
 ## Settings and seed
 
-A process that opens a stranger's file gets 4 GiB of addresses, 2 of which TensorFlow's libraries
-take at once, and 20 seconds. The first of the two bombs declares an array of 4 TiB, the second one
-that stays just below the 4 GiB from which on Keras looks more closely. (The limit of addresses
-needs Linux.) `CASES` says of each file what is the matter with it, and what one should do who gets
-such a file.
+The process that opens the files gets 4 GiB of memory addresses, half of which TensorFlow's
+libraries take at once, and 20 seconds. (The address limit needs Linux.) There are two *bombs*,
+small files that declare a huge array. The first declares 4 TiB. The second stays just below 4 GiB,
+the size from which Keras looks more closely. `CASES` says for each file what is wrong with it and
+what you should do.
 """
 
 # %%
@@ -59,22 +60,22 @@ SECONDS = 20
 ARRAY = "layers/dense/vars/0"
 BOMBS = {"bomb": (1 << 20, 1 << 20), "bomb_4_GiB": (1 << 15, (1 << 15) - 1)}
 CASES = {
-    "honest.keras": ("untouched", "let your own code build the network, load the weights only"),
+    "honest.keras": ("untouched", "build the network in your own code, load only the weights"),
     "honest.weights.h5": ("untouched", "compare its SHA-256, load it strictly"),
-    "lambda.keras": ("code in a Lambda layer", "load the weights only; never safe_mode=False"),
-    "lambda.h5": ("code in a Lambda layer", "take no whole model in the old format"),
-    "cut.keras": ("cut in half", "fetch it again"),
-    "cut.weights.h5": ("cut in half", "fetch it again"),
-    "flipped.keras": ("one bit changed", "fetch it again"),
-    "flipped.weights.h5": ("one bit changed", "compare its SHA-256 before it is opened"),
-    "bomb.weights.h5": ("4 TiB declared", "refuse it; open files under a limit of memory"),
-    "bomb_4_GiB.weights.h5": ("4 GiB declared", "refuse it; open files under a limit of memory"),
-    "link.weights.h5": ("external link", "refuse it, and ask what the sender wants there"),
-    "storage.weights.h5": ("external storage", "refuse it, and ask what the sender wants there"),
-    "virtual.weights.h5": ("virtual dataset", "refuse it, and ask what the sender wants there"),
-    "deeper.weights.h5": ("a layer more", "load it strictly: file and network must agree"),
-    "wider.weights.h5": ("another width", "ask which network it belongs to"),
-    "reversed.weights.h5": ("signs turned", "compare its SHA-256: nothing else can tell"),
+    "lambda.keras": ("code in a Lambda layer", "load only the weights; never use safe_mode=False"),
+    "lambda.h5": ("code in a Lambda layer", "do not load whole models in the old format"),
+    "cut.keras": ("cut in half", "download it again"),
+    "cut.weights.h5": ("cut in half", "download it again"),
+    "flipped.keras": ("one bit changed", "download it again"),
+    "flipped.weights.h5": ("one bit changed", "compare its SHA-256 before you open it"),
+    "bomb.weights.h5": ("4 TiB declared", "refuse it; open files under a memory limit"),
+    "bomb_4_GiB.weights.h5": ("4 GiB declared", "refuse it; open files under a memory limit"),
+    "link.weights.h5": ("external link", "refuse it and ask the sender why"),
+    "storage.weights.h5": ("external storage", "refuse it and ask the sender why"),
+    "virtual.weights.h5": ("virtual dataset", "refuse it and ask the sender why"),
+    "deeper.weights.h5": ("one layer more", "load it strictly: file and network must agree"),
+    "wider.weights.h5": ("another width", "ask for the right network"),
+    "reversed.weights.h5": ("signs flipped", "compare its SHA-256: nothing else can tell"),
 }
 OUT = pathlib.Path("out/16_untrusted_checkpoint")
 MARKER = OUT / "marker"
@@ -85,8 +86,8 @@ keras.utils.set_random_seed(SEED)
 """
 ## Load the data: Pima
 
-768 women, eight measurements each, and a label: 1 if diabetes was found within five years. The last
-third shows what a network is worth whose weights were loaded without complaint.
+This is the data cell of script 01. The last third of the rows shows how well a loaded network
+answers.
 """
 
 # %%
@@ -114,11 +115,10 @@ x_validation = x[training_rows:]
 """
 ## Build the model: in your own code
 
-The network that was announced: this is the half of a checkpoint that one need not take from anybody
-else. The arguments are for the stranger's variants of it: another width, more layers behind.
-
-`fingerprint` recognises the announced weights whatever file they came in, and `accuracy` says what
-the loaded ones are good for.
+This is the announced network. You can write this half of a checkpoint yourself, so you need not
+take it from a stranger. The arguments make the stranger's variants: another width, and more layers
+at the end. `fingerprint` recognises the announced weights in any file. `accuracy` says how well a
+loaded network answers.
 """
 
 
@@ -145,19 +145,19 @@ def accuracy(model):
 
 # %% [markdown]
 """
-## Build the model: six ways to load a file
+## Build the model: six ways to open a file
 
-- `load_model` builds what the file says and fills it. `safe_mode` is on unless one turns it off.
-- `load_model` with `safe_mode=False`, which the message of the refusal itself names as the way to
-  load the file all the same.
-- `load_weights` fills the network above. It takes a `.keras` file, too, and leaves the recipe in
-  it alone.
-- `verify` of `beyond/durable_checkpoint.py` loads nothing; it asks whether the file is whole.
-- `load_weights_strict` asks `verify` first, and then for the same arrays in file and network.
-- The last is `load_weights_strict` again, when the sender's SHA-256 has been noted beside the file.
-  Then the sum is compared before HDF5 gets to see a single byte.
+- `load_model` builds what the file says and loads its weights. `safe_mode` is on by default.
+- `load_model` with `safe_mode=False`. Keras's own error message suggests it.
+- `load_weights` fills the network above. It also takes a `.keras` file, and ignores the recipe in
+  it.
+- `verify` of `beyond/durable_checkpoint.py` loads nothing. It checks whether the file is whole.
+- `load_weights_strict` calls `verify` first. Then it requires that file and network have the same
+  arrays.
+- *SHA-256, strict* is `load_weights_strict` with the sender's checksum beside the file. The
+  checksum is compared before HDF5 reads a single byte.
 
-`load_model` has no use for a file of weights, so those are loaded in four ways.
+`load_model` cannot open a file of weights, so only the last four ways are tried with those.
 """
 
 
@@ -187,18 +187,17 @@ WAYS = {
 """
 ## Build the model: a process to open it in
 
-The script starts itself with the word `load`. That process has Keras ready and opens nothing: for
-each file it splits off a copy of itself, as in script 11, before TensorFlow or JAX has computed
-anything. The copy sets its limits, tries one way after the other as it is told, reports, and ends
-at an empty line. Whatever happens in there, a crash in HDF5 for instance, ends the copy and nothing
-else.
+The script starts itself with the word `load`. That process imports Keras and opens nothing. For
+each file it makes a copy of itself (a *fork*, see script 11). The copy sets its limits, tries one
+way after the other, reports, and ends at an empty line. A crash ends only the copy.
 
-That is no idle worry. h5py dies by a segmentation fault if it reads a virtual dataset from an HDF5
-file inside an archive, and no `except` catches that (seen with 3.14.0 and 3.16.0). Keras and
-`verify` look for such arrays before they read any.
+Such crashes happen. h5py ends with a segmentation fault when it reads a virtual dataset from an
+HDF5 file inside an archive (seen with 3.14.0 and 3.16.0), and no `except` catches that. Keras and
+`verify` look for virtual datasets before they read.
 
-It is a protection against accidents and greed, not against malice: foreign code that runs in there
-may do all that you may do. For that you need another user, a container or a machine of its own.
+The limits protect you from accidents and huge arrays, not from hostile code. Code that runs in this
+process may do all that you may do. To stop it, you need another user account, a container, or
+another machine.
 """
 
 # %%
@@ -230,16 +229,13 @@ if sys.argv[1:] == ["load"]:
 """
 ## Train: what was announced
 
-The honest sender trains the network and publishes it in both formats, with the SHA-256 of each
-file. Everything else below is made from these two.
+The honest sender trains the network and publishes it in both formats, with the SHA-256 checksum of
+each file. All other files below are made from these two.
 """
 
 # %%
-try:
-    shutil.rmtree(OUT, ignore_errors=True)
-    OUT.mkdir(parents=True)
-except OSError as error:
-    sys.exit(f"{OUT} cannot be written to ({error}). Remove what stands in the way.")
+shutil.rmtree(OUT, ignore_errors=True)
+OUT.mkdir(parents=True)
 
 model = build_model()
 model.compile(loss="binary_crossentropy", optimizer="adam")
@@ -259,22 +255,18 @@ published = {
 """
 ## Fourteen other files
 
-*Code.* A `Lambda` layer keeps a Python function, and Keras stores its bytecode in the file. This
-function creates the marker file and passes its input on: the network answers as before. A real one
-would look as innocent and do anything that the reader's account may do. It runs when the model is
-built, before the first prediction: Keras calls it to learn the shape of its output. It goes into a
-`.keras` and into an `.h5`, the older format of whole models.
-
-*Accidents.* A download that stopped half-way, and one changed bit, in either format.
-
-*Bombs.* An array that declares a huge shape and stores nothing, in a file of some 15 kB.
-
-*Pointing elsewhere.* HDF5 knows three ways to take an array from another file: an external link,
-external storage and a virtual dataset. A stranger who gets your machine to load such a file and
-then gets the model back, as in a shared training or a service, has your file in its weights.
-
-*Another network.* One with a layer more, one of another width, and one of just the announced shape
-whose last layer has its signs turned, so that it says ill where the honest one says healthy.
+- *Code.* A `Lambda` layer holds a Python function, and Keras stores its bytecode in the file. This
+  function creates the marker file and returns its input, so the network answers as before. A real
+  attack could do anything that your account may do. It runs already when the model is built,
+  because Keras calls the function to learn the shape of its output. One file is a `.keras`, the
+  other an `.h5`, the older format of whole models.
+- *Accidents.* A download that stopped half-way, and one changed bit, in both formats.
+- *Bombs.* An array that declares a huge shape and stores nothing, in a file of about 15 kB.
+- *Pointers.* HDF5 can take an array from another file in three ways: an external link, external
+  storage and a virtual dataset. Suppose a service loads a stranger's file and gives the model back.
+  Then a private file of that machine is in its weights.
+- *Another network.* One with a layer more, one with another width, and one with the announced shape
+  whose last layer has flipped signs. It says "ill" where the honest one says "healthy".
 """
 
 # %%
@@ -335,20 +327,22 @@ uncompiled.save_weights(OUT / "reversed.weights.h5")
 """
 ## Try every file in every way
 
-`try_to` orders one attempt from the other process and judges the answer; a copy in which foreign
-code ran is trusted no further and ended. *Refused* is an exception, but one about memory that could
-not be had is a bomb that went off and was contained. No exception and the announced weights:
-*unharmed*. No exception and other weights: *wrong*, and nobody is told. `verify` loads nothing; it
-is wrong if it passes a file whose weights are not the announced ones. A marker that lies there
-afterwards outweighs everything else.
+`try_to` orders one attempt from the other process and names the outcome:
 
-The settings for the other process keep NumPy and the memory allocator from reserving addresses for
-each core, which would use up the limit on a large machine, and leave a GPU alone.
+- *ran code*: the marker file exists. This outcome overrides all others, and the copy is ended.
+- *died*: the process ended.
+- *no memory*: the memory limit stopped the attempt.
+- *refused*: any other exception.
+- *wrong*: no exception, but not the announced weights. For `verify`: it accepts a file with other
+  weights.
+- *unharmed*: no exception and the announced weights.
 
-Keras wraps most errors of `load_weights`: the first line says only that an object could not be
-loaded, and the next one why. The table shows the class of the exception and the line that says why;
-`result.json` keeps both lines. One of the messages misleads: that a file cut in half was "not
-found" means that it is not a complete archive.
+The settings keep NumPy and the memory allocator from reserving addresses for each core, which could
+use up the limit, and hide a graphics card.
+
+Keras wraps most errors of `load_weights`: the first line says that an object could not be loaded,
+and the next one says why. The script prints the class of the exception and the line that says why.
+One message misleads: for a file cut in half, "not found" means that it is not a complete archive.
 """
 
 # %%
@@ -427,34 +421,31 @@ loader.wait()
 """
 ## Look: who refuses what
 
-A line for each file, a column for each way; a field is empty where `load_model` would be asked for
-a file of weights. Blue and green are good ends: an error, or the announced weights. Orange is the
-network that answers wrongly and says nothing. Only one column shows red, and it takes a word that
-somebody has to type. The black field is an attempt that did not get its memory. Without the limit
-the file of 15 kB is refused as well, for its shape, but only when the array is there and fills the
-memory.
+One row for each file, one column for each way of opening it. Blue and green are good: an error, or
+the announced weights. Orange is a network that answers wrongly without an error. Red, foreign code,
+is in one column only, and only because somebody typed `safe_mode=False`. Black is the attempt that
+the memory limit stopped. Without the limit, Keras refuses this file too, because of its shape, but
+only after the array has filled the memory.
 
-Green in the lines of the Lambda layer means that the code was left where it is: `load_weights` and
-`load_weights_strict` take the numbers out of a whole model and do not look at its recipe.
-
-`verify` has orange fields because it answers another question than one may think. It says that a
-file is whole, and a file for another network is that. Only with a sum does it know what it should
-be. The last column is blue wherever a file is not the one that was announced. `load_weights_strict`
-without the sum has two orange fields: a changed bit and turned signs leave name, shape and type of
-every array as they were. No program can tell such weights from those of a training that went
-differently; only who made them can.
-
-A `.keras` notices the changed bit, thanks to the CRC-32 of its archive. That is no protection from
-a person: who changes the weights on purpose computes the CRC-32 anew.
+- In the rows of the Lambda layer, green means that the code was not run: `load_weights` and
+  `load_weights_strict` ignore the recipe.
+- `verify` has orange fields, because it only checks that a file is whole. A file for another
+  network can be whole. With a checksum, `verify` also knows which file it should be: the last
+  column is blue for every file that was not announced.
+- `load_weights_strict` without a checksum has two orange fields. A changed bit and flipped signs
+  keep the name, shape and type of every array. No program can tell them from the weights of another
+  training.
+- A `.keras` file detects the changed bit by the CRC-32 of its archive. It does not protect you from
+  a person, who can compute the CRC-32 again.
 """
 
 # %%
 outcomes = {
     "unharmed": ("#009E73", "the announced weights, no code run"),
     "refused": ("#0072B2", "refused with an error"),
-    "wrong": ("#E69F00", "other weights, without a word"),
+    "wrong": ("#E69F00", "other weights, no error"),
     "ran code": ("#D55E00", "foreign code ran"),
-    "no memory": ("#000000", "stopped by the limit of memory only"),
+    "no memory": ("#000000", "stopped only by the memory limit"),
     "died": ("#CC79A7", "the process died"),
 }
 figure, axes = plt.subplots(figsize=(8, 7), layout="constrained")
@@ -470,7 +461,7 @@ for outcome, (color, meaning) in outcomes.items():
         axes.bar(0, 0, color=color, label=f"{outcome}: {meaning}")
 labels = [f"{what}  .{name.partition('.')[2]}" for name, (what, _) in CASES.items()]
 axes.set_title("Sixteen files from a stranger, six ways to open them")
-axes.set_xlabel("way of loading")
+axes.set_xlabel("way of opening")
 axes.set_ylabel("what was sent")
 axes.set_xticks(
     np.arange(len(WAYS)) + 0.5, [way.replace(", ", ",\n").replace("=", "=\n") for way in WAYS]
@@ -479,25 +470,25 @@ axes.set_yticks(np.arange(len(CASES)) + 0.5, labels)
 axes.set_xlim(0, len(WAYS))
 axes.set_ylim(len(CASES), 0)
 axes.tick_params(length=0)
+axes.tick_params(axis="x", labelsize=9)
 figure.legend(loc="outside lower center", ncols=2)
 figure.savefig(OUT / "outcomes.png", dpi=150)
 
 # %% [markdown]
 """
-## What the library underneath does
+## What the library below Keras does
 
-That Keras refuses the three pointers is a decision of Keras, and a young one. h5py follows each of
-them and says nothing: the numbers below come from the private files. So whatever else you open a
-stranger's HDF5 file with, a viewer or a script of your own, asks for the same care.
+Recent Keras versions refuse the three pointers. h5py follows them without a message: the numbers
+below come from the private files. So take the same care when you open a stranger's HDF5 file with
+another program.
 
-h5py brings its own copy of HDF5, a library in C. The version printed here is the one that reads
-your files, whatever else is installed. Up to HDF5 1.14.3 there are dozens of overflows that a
-crafted file can set off (CVE-2024-32605 to 32624, CVE-2024-29157 to 29166), and in 1.14.6 and
-before there are more (among them CVE-2025-2153, CVE-2025-2310, CVE-2025-6269 and CVE-2025-44905).
-Updating h5py is what updates it; look at this number afterwards, not at that of h5py. It is not
-always in your hands: TensorFlow 2.21 asks for an h5py below 3.15, and so gets HDF5 1.14.6, while
-h5py 3.16.0 brings HDF5 2.0.0. What remains is to let no file get that far that is not the announced
-one.
+h5py contains its own copy of HDF5, a C library. The printed HDF5 version is the one that reads your
+files. HDF5 up to 1.14.3 has dozens of overflows that a crafted file can use (CVE-2024-32605 to
+32624, CVE-2024-29157 to 29166). Version 1.14.6 and earlier have more, for example CVE-2025-2153,
+CVE-2025-2310, CVE-2025-6269 and CVE-2025-44905. To update HDF5, update h5py, and check the HDF5
+version afterwards. You cannot always do that: TensorFlow 2.21 needs an h5py below 3.15, which
+contains HDF5 1.14.6, and h5py 3.16.0 contains HDF5 2.0.0. Then compare the SHA-256 first, so HDF5
+reads only the announced file.
 """
 
 # %%
@@ -511,28 +502,24 @@ print(f"\nh5py {h5py.__version__} with HDF5 {h5py.version.hdf5_version} follows:
 """
 ## The practice
 
-1. *Your own code builds the network.* Then the recipe in a whole model is not needed, and no flaw
-   in how Keras reads recipes concerns you; most of its advisories are about that. Several of them
-   got past `safe_mode` (CVE-2025-1550, CVE-2025-8747, CVE-2025-9905 for `.h5`, CVE-2025-9906): what
-   it refuses today it did not refuse always.
-2. *Weights only.* Those advisories that do concern a file of weights: shapes that fill the memory
-   (CVE-2026-0897, fixed in 3.12.3 and 3.15.0; just below 4 GiB they still do), external storage
-   that reads your files (CVE-2026-1669), virtual datasets that do the same (CVE-2026-12480), and,
-   without a number, links (3.12.4 and 3.15.1).
-3. *A SHA-256 that came by another way than the file*: from the sender's own site, in a signed
-   message, by telephone. A sum that lies beside the file proves that the file arrived whole. Who
-   can replace the file can replace that sum, too, so it says nothing about who made it; for that
-   someone whom you know must sign it. Compare before opening: then neither Keras nor HDF5 gets to
-   see what is not the announced file. And the sum tells that it is that file, not that it is good.
-   `sha256sum` or two lines of Python compute it; `verify` looks for it in a file beside the
-   checkpoint, in the format that `sha256sum` writes, and puts none there.
-4. *Load strictly.* `load_weights` is content if it finds what it looks for. Ask also for what is
-   left over, in file and network.
-5. *Pin Keras*, at 3.15.1 or later, by a lock file with hashes as in this repository, and have it
-   audited: `make audit` asks whether there are advisories about what is pinned here. An unpinned
-   Keras is another one on each machine, and a pinned one grows old.
-6. *Open it where little can be lost* until it has proved itself: with limits as here, better as a
-   user without rights, in a container without a network.
+1. *Build the network in your own code.* You then do not need the recipe in a whole model, and most
+   of Keras's security advisories do not concern you. Several attacks got past `safe_mode`:
+   CVE-2025-1550, CVE-2025-8747, CVE-2025-9905 (for `.h5`) and CVE-2025-9906.
+2. *Load only weights.* The advisories about weights: shapes that fill the memory (CVE-2026-0897,
+   fixed in 3.12.3 and 3.15.0, but not for arrays just below 4 GiB), external storage that reads
+   your files (CVE-2026-1669), virtual datasets that do the same (CVE-2026-12480), and links (no
+   number, fixed in 3.12.4 and 3.15.1).
+3. *Get a SHA-256 by another way than the file*: from the sender's own website, in a signed message,
+   by telephone. A checksum beside the file only proves that the download is complete: an attacker
+   who replaces the file can replace the checksum too. Compare before you open the file. The
+   checksum says that it is the announced file, not that the file is good. `sha256sum` computes it.
+   `verify` reads it from a file beside the checkpoint, in the format that `sha256sum` writes.
+4. *Load strictly.* `load_weights` accepts arrays that it does not need. `load_weights_strict`
+   refuses them.
+5. *Pin Keras* at 3.15.1 or later, in a lock file with hashes as in this repository. A pinned
+   version gets old, so check it for new advisories: `make audit`.
+6. *Open a new file where it can do little harm*: with limits as here, better as a user without
+   rights, in a container without a network.
 """
 
 # %%
@@ -544,11 +531,11 @@ print("SHA-256, before anything is opened, recognises:", ", ".join(recognised))
 """
 ## Check
 
-Foreign code ran where `safe_mode` was off, and nowhere else; no marker is left. No process died.
-Whatever was loaded without a word and is not what was announced, is on this list. Every honest file
-was loaded by every way that takes it, and with the sender's sum no other. The messages of the
-refusals are those that Keras is known for: if a new version words them differently, or refuses
-less, this is where it shows.
+Foreign code ran where `safe_mode` was off, and nowhere else. No process died. The assertions list
+every file that was loaded without an error and is not the announced one. Every honest file was
+loaded in every way, and with the sender's checksum no other file was. The assertions also compare
+Keras's error messages. If a new version refuses less, or says it in other words, an assertion
+fails.
 """
 
 # %%
@@ -582,8 +569,7 @@ assert all(followed.values())
 """
 ## Result
 
-Written last: where `result.json` exists, everything above has run and held. `make beyond` collects
-these files into one table, and runs a script again only if its file is missing or out of date.
+`result.json` stores every attempt with its outcome and message, the advice, and the checksums.
 """
 
 # %%

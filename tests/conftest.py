@@ -1,6 +1,5 @@
 """What several tests need: the scripts, cut into cells, and the results that `make all` left."""
 
-import ast
 import hashlib
 import json
 import os
@@ -10,12 +9,14 @@ import subprocess
 import sys
 
 import jupytext
+import lessons
+import matplotlib.image
 import numpy as np
 import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-SCRIPTS = sorted(path.stem for path in REPOSITORY.glob("[0-9][0-9]_*.py"))
-BEYOND = sorted(path.stem for path in REPOSITORY.glob("beyond/[0-9][0-9]_*.py"))
+SCRIPTS = [path.stem for path in lessons.scripts(".")]
+BEYOND = [path.stem for path in lessons.scripts("beyond")]
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 
 
@@ -25,7 +26,7 @@ def path_of(script: str) -> pathlib.Path:
 
 
 # What these teach needs that backend, so they set it.
-ALWAYS_JAX = [s for s in BEYOND if '"KERAS_BACKEND"] = "jax"' in path_of(s).read_text()]
+ALWAYS_JAX = [s for s in BEYOND if lessons.sets_backend(path_of(s)) == "jax"]
 
 
 def code_under_headings(script: str) -> dict[str, str]:
@@ -45,7 +46,7 @@ def code_under_headings(script: str) -> dict[str, str]:
 
 def docstring(script: str) -> str:
     """The first cell's text."""
-    return ast.get_docstring(ast.parse(path_of(script).read_text()))
+    return lessons.first_cell(path_of(script))
 
 
 def contents(folder: pathlib.Path) -> dict[str, str]:
@@ -55,6 +56,25 @@ def contents(folder: pathlib.Path) -> dict[str, str]:
         for path in folder.rglob("*")
         if path.is_file()
     }
+
+
+def figure_of(script: str) -> pathlib.Path:
+    """The figure that the script has left."""
+    return REPOSITORY / "out" / script / lessons.figure(path_of(script))
+
+
+def thumbnail(figure: pathlib.Path) -> np.ndarray:
+    """The figure in 40 by 40 shades of grey, to see which of several it is."""
+    shades = matplotlib.image.imread(figure)[..., :3].mean(axis=2)
+    rows, columns = (np.linspace(0, size, 41).astype(int)[:-1] for size in shades.shape)
+    sums = np.add.reduceat(np.add.reduceat(shades, rows, axis=0), columns, axis=1)
+    return sums / sums.max()
+
+
+def most_alike(figure: pathlib.Path, scripts: list[str]) -> str:
+    """The script whose figure in out/ is most like this one."""
+    ours = thumbnail(figure)
+    return min(scripts, key=lambda script: np.abs(thumbnail(figure_of(script)) - ours).mean())
 
 
 def refusal(folder: pathlib.Path, script: str) -> str:

@@ -1,143 +1,93 @@
-"""Bad input ends a script with one line and exit status 1, and loses nothing."""
+"""A checkpoint that 03 cannot use ends it with one line and exit status 1, and loses nothing."""
 
+import pathlib
 import shutil
 
 import h5py
 import keras
 import pytest
-from conftest import REPOSITORY, SCRIPTS, refusal
+from conftest import REPOSITORY, contents, refusal
 
-SAVED = "out/02_checkpoint_best_only"
+SCRIPT = "03_load_checkpoint"
+SAVED = pathlib.Path("out/02_checkpoint_best_only")
 MAKE_IT = "Make it: make 02 (or python 02_checkpoint_best_only.py)"
-DATA = {
-    "01_checkpoint_improvements": "data/pima-indians-diabetes.csv",
-    "02_checkpoint_best_only": "data/pima-indians-diabetes.csv",
-    "03_load_checkpoint": "data/pima-indians-diabetes.csv",
-    "04_mnist_every_epoch": "data/mnist.npz",
-    "05_mnist_best_only": "data/mnist.npz",
-    "06_resume_training": "data/pima-indians-diabetes.csv",
-    "07_checkpoint_options": "data/pima-indians-diabetes.csv",
-    "08_stop_overtraining": "data/auto-mpg.csv",
-    "09_weights_or_whole_model": "data/auto-mpg.csv",
-    "10_custom_callback": "data/auto-mpg.csv",
-}
 
 
-@pytest.fixture
-def copy(tmp_path):
-    """The scripts, the data and 02's results in a folder of their own, with older results."""
-    for script in SCRIPTS:
-        shutil.copy(REPOSITORY / f"{script}.py", tmp_path)
-        older = tmp_path / "out" / script
-        older.mkdir(parents=True)
-        (older / "result.json").write_text("an older result")
-    shutil.copytree(REPOSITORY / "data", tmp_path / "data")
-    shutil.copytree(REPOSITORY / SAVED, tmp_path / SAVED, dirs_exist_ok=True)
-    return tmp_path
+def missing(path):
+    path.unlink()
 
 
-def test_every_script_is_tested_without_its_data():
-    assert sorted(DATA) == SCRIPTS
-
-
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_missing_data(copy, script):
-    (copy / DATA[script]).unlink()
-    line = refusal(copy, script)
-    assert line.startswith(DATA[script]) and f"git checkout -- {DATA[script]}" in line
-
-
-@pytest.mark.parametrize("damage", ["row missing", "no number", "empty"])
-def test_misshapen_pima(copy, damage):
-    path = copy / DATA["01_checkpoint_improvements"]
-    text = path.read_text()
-    path.write_text(
-        {
-            "row missing": text[text.index("\n") + 1 :],
-            "no number": text.replace("148", "many", 1),
-            "empty": "",
-        }[damage]
-    )
-    line = refusal(copy, "01_checkpoint_improvements")
-    assert line.startswith(DATA["01_checkpoint_improvements"]) and "git checkout -- " in line
-
-
-@pytest.mark.parametrize("damage", ["truncated", "flipped byte", "other file"])
-def test_misshapen_mnist(copy, damage):
-    path = copy / DATA["04_mnist_every_epoch"]
-    content = bytearray(path.read_bytes())
-    if damage == "truncated":
-        content = content[: len(content) // 2]
-    elif damage == "flipped byte":
-        content[5_000_000] ^= 255
-    else:
-        content = b"not an archive"
-    path.write_bytes(content)
-    line = refusal(copy, "04_mnist_every_epoch")
-    assert line.startswith("data/mnist.npz") and "git checkout -- data/mnist.npz" in line
-
-
-@pytest.mark.parametrize("damage", ["row missing", "column missing", "no number", "empty"])
-def test_misshapen_auto_mpg(copy, damage):
-    path = copy / DATA["10_custom_callback"]
-    text = path.read_text()
-    path.write_text(
-        {
-            "row missing": text[text.index("\n") + 1 :],
-            "column missing": "\n".join(line.rpartition(",")[0] for line in text.splitlines()),
-            "no number": text.replace("307.0", "many", 1),
-            "empty": "",
-        }[damage]
-    )
-    line = refusal(copy, "10_custom_callback")
-    assert line.startswith("data/auto-mpg.csv") and "git checkout -- " in line
-
-
-@pytest.mark.parametrize("script", SCRIPTS[5:])
-def test_a_folder_that_cannot_be_made_is_refused_before_training(copy, script):
-    """A file in its place: the one hindrance that stops root as well."""
-    shutil.rmtree(copy / "out")
-    (copy / "out").write_text("a file, not a folder")
-    line = refusal(copy, script)
-    assert line.startswith(f"out/{script}") and "cannot be written to" in line
-
-
-@pytest.mark.parametrize("missing", ["weights.best.weights.h5", "result.json"])
-def test_03_without_the_files_of_02(copy, missing):
-    (copy / SAVED / missing).unlink()
-    line = refusal(copy, "03_load_checkpoint")
-    assert line.startswith(f"{SAVED}/{missing}") and line.endswith(MAKE_IT)
-
-
-@pytest.mark.parametrize("damage", ["truncated", "empty", "not HDF5"])
-def test_03_with_a_damaged_checkpoint(copy, damage):
-    path = copy / SAVED / "weights.best.weights.h5"
+def truncated(path):
     content = path.read_bytes()
-    path.write_bytes(
-        {"truncated": content[: len(content) // 2], "empty": b"", "not HDF5": b"text"}[damage]
-    )
-    line = refusal(copy, "03_load_checkpoint")
-    assert line.startswith(f"{SAVED}/weights.best.weights.h5") and line.endswith(MAKE_IT)
+    path.write_bytes(content[: len(content) // 2])
 
 
-@pytest.mark.parametrize("units", [[5, 1], [12, 8, 1, 1], [12, 8]])
-def test_03_with_the_checkpoint_of_another_network(copy, units):
-    """Among them one whose first three layers fit: load_weights itself would accept it."""
-    other = keras.Sequential([keras.Input((8,)), *(keras.layers.Dense(unit) for unit in units)])
-    other.save_weights(copy / SAVED / "weights.best.weights.h5")
-    line = refusal(copy, "03_load_checkpoint")
-    assert line.startswith(f"{SAVED}/weights.best.weights.h5") and line.endswith(MAKE_IT)
+def empty(path):
+    path.write_bytes(b"")
 
 
-def test_03_with_an_unreadable_record_of_02(copy):
-    (copy / SAVED / "result.json").write_text('{"reproduced": 0.7')
-    line = refusal(copy, "03_load_checkpoint")
-    assert line.startswith(f"{SAVED}/result.json") and line.endswith(MAKE_IT)
+def not_hdf5(path):
+    path.write_text("text")
 
 
-def test_03_with_a_checkpoint_that_holds_no_optimizer(copy):
-    path = copy / SAVED / "weights.best.weights.h5"
+def another_network(*units):
+    def replace(path):
+        network = [keras.Input((8,)), *(keras.layers.Dense(unit) for unit in units)]
+        keras.Sequential(network).save_weights(path)
+
+    return replace
+
+
+def network_without_weights(path):
+    keras.Sequential([keras.Input((8,)), keras.layers.Dropout(0.5)]).save_weights(path)
+
+
+def without_optimizer(path):
     with h5py.File(path, "a") as file:
         del file["optimizer"]
-    line = refusal(copy, "03_load_checkpoint")
-    assert line.startswith(str(path.relative_to(copy))) and line.endswith(MAKE_IT)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        missing,
+        truncated,
+        empty,
+        not_hdf5,
+        another_network(5, 1),
+        another_network(12, 8),
+        another_network(12, 8, 1, 1),  # its first three layers fit: load_weights accepts it
+        network_without_weights,
+        without_optimizer,
+    ],
+)
+def test_03_refuses_the_checkpoint(damage, execute, workspace, tmp_path):
+    path = tmp_path / "weights.best.weights.h5"
+    shutil.copy(REPOSITORY / SAVED / path.name, path)
+    damage(path)
+    before = contents(tmp_path)
+    names = workspace(SCRIPT) | {"BEST_FILE": path, "OUT": tmp_path}
+    with pytest.raises(SystemExit) as stopped:
+        names = execute(SCRIPT, "Load the weights", **names)
+        execute(SCRIPT, "Compare", **names)
+    line = stopped.value.code
+    assert isinstance(line, str) and len(line.splitlines()) == 1
+    assert line.startswith(str(path)) and line.endswith(MAKE_IT)
+    assert contents(tmp_path) == before
+
+
+def test_03_accepts_the_checkpoint_of_02(execute, workspace):
+    names = execute(SCRIPT, "Load the weights", **workspace(SCRIPT))
+    execute(SCRIPT, "Compare", **names)
+
+
+def test_the_process_ends_with_one_line_and_leaves_older_results(tmp_path):
+    shutil.copy(REPOSITORY / f"{SCRIPT}.py", tmp_path)
+    shutil.copytree(REPOSITORY / "data", tmp_path / "data", ignore=lambda *_: ["mnist.npz"])
+    shutil.copytree(REPOSITORY / SAVED, tmp_path / SAVED)
+    older = tmp_path / "out" / SCRIPT
+    older.mkdir()
+    (older / "result.json").write_text("an older result")
+    truncated(tmp_path / SAVED / "weights.best.weights.h5")
+    line = refusal(tmp_path, SCRIPT)
+    assert line.startswith(str(SAVED / "weights.best.weights.h5")) and line.endswith(MAKE_IT)

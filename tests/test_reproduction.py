@@ -10,6 +10,7 @@ import sweep
 from conftest import REPOSITORY
 
 TEXT = reproduction.PAGE.read_text()
+RESULTS = (REPOSITORY / "docs" / "RESULTS.md").read_text()
 
 
 def table(name: str) -> list[dict[str, str]]:
@@ -50,10 +51,12 @@ def test_every_documented_score_has_a_verdict(number):
     assert number in checked or (number == "0.9830" and f"{number} reached" in table("mnist")[0])
 
 
-def test_what_cannot_be_checked_is_named_with_the_reason():
+def test_what_cannot_be_checked_is_named():
     (section,) = re.findall(r"## What cannot be checked\n(.*?)\n## ", TEXT, flags=re.DOTALL)
-    assert "0.815" in section and "names neither its data nor its" in section
-    assert "13.31" in section and "not which of its data sets" in section
+    assert "0.815" in section and "13.31" in section
+    (layers,) = re.findall(r"layers of (\d+), (\d+) and (\d+) units", section)
+    code = (REPOSITORY / "06_resume_training.py").read_text()
+    assert tuple(re.findall(r"Dense\((\d+)", code)) == layers
 
 
 @pytest.mark.parametrize(
@@ -94,28 +97,35 @@ def test_the_settings_are_those_of_the_documents():
 def test_what_the_page_says_of_mnist_is_what_the_sweep_saw():
     values = sweep.values_by_backend()
     script = "04_mnist_every_epoch"
-    backends = ("tensorflow", "jax")
-    assert "reached by some runs on JAX" in TEXT
-    reached = [sum(v >= 0.98295 for v in values[b, script, "reproduced"]) for b in backends]
-    assert reached[0] == 0 and reached[1] > 0
-    assert "one of the last eight or so" in TEXT
-    assert all(17 <= min(values[b, script, "best_epoch"]) for b in backends)
-    assert "is, in the median, nothing" in TEXT
-    for backend in backends:
+    lost_at_most = 0
+    for backend, reaches in (("tensorflow", False), ("jax", True)):
+        assert any(v >= 0.98295 for v in values[backend, script, "reproduced"]) == reaches
+        assert min(values[backend, script, "best_epoch"]) >= 17
         best, last = (values[backend, script, f"test_accuracy_{w}"] for w in ("best", "last"))
-        lost = statistics.median(b - a for b, a in zip(best, last, strict=True))
-        assert round(lost, 4) == 0
+        lost = [b - a for b, a in zip(best, last, strict=True)]
+        lost_at_most = max(lost_at_most, *lost)
+        (said,) = re.findall(r"median loss is ([\d.]+)", TEXT)
+        assert said == f"{abs(statistics.median(lost)):.4f}"
+    assert f"it cost {100 * lost_at_most:.2f} points" in " ".join(RESULTS.split())
 
 
-def test_what_readme_says_of_luck_is_what_script_17_saw():
+def test_what_the_results_page_says_of_luck_is_what_script_17_saw():
     runs = typical_rows("divided")
     luck = [float(run["best"]) - float(run["judged"]) for run in runs]
     error = statistics.stdev(luck) / len(luck) ** 0.5
-    readme = (REPOSITORY / "README.md").read_text()
-    said = f"{statistics.mean(luck):.3f} in the mean with a standard error of {error:.3f}"
-    assert said in " ".join(readme.split())
-    best = [float(run["best"]) for run in typical_rows("reshuffled")]
-    away = [abs(value - statistics.median(best)) > 0.01 for value in best]
-    text = " ".join((REPOSITORY / "beyond" / "17_how_typical.py").read_text().split())
-    assert "more than half of these runs lie more than a per cent from their middle" in text
-    assert statistics.mean(away) > 0.5
+    text = " ".join(RESULTS.split())
+    (said,) = re.findall(r"this adds ([\d.]+) on average \(standard error ([\d.]+)", text)
+    assert said == (f"{statistics.mean(luck):.3f}", f"{error:.3f}")
+
+    def median(experiment, column):
+        return f"{statistics.median(float(run[column]) for run in typical_rows(experiment)):.3f}"
+
+    (said,) = re.findall(
+        r"is ([\d.]+) instead of ([\d.]+)\. The last epochs are equally good \(([\d.]+)\)", text
+    )
+    assert said == (
+        median("fixed order", "best"),
+        median("reshuffled", "best"),
+        median("reshuffled", "last"),
+    )
+    assert median("fixed order", "last") == median("reshuffled", "last")

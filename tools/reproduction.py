@@ -1,4 +1,4 @@
-"""Write docs/REPRODUCTION.md: a verdict for every number in the documents.
+"""Write docs/REPRODUCTION.md: a verdict for every number in the tutorials.
 
     python tools/reproduction.py
 
@@ -19,39 +19,39 @@ PAGE = REPOSITORY / "docs" / "REPRODUCTION.md"
 EXPERIMENTS = {"reshuffled": "reshuffled", "fixed order": "one order"}
 ALL_ROWS, VALIDATION_ROWS = 768, 254
 
-# Document, where it stands, the value, the quantity in how_typical.csv, rows that it counts.
+# Tutorial, where it stands, the value, the quantity in how_typical.csv, rows that it counts.
 # A value of two digits stands in the name of a file, so whatever rounds to it reaches it.
 PIMA = [
-    (1, "best of 150 epochs, reached at 146 and 148", "0.84252", "best", VALIDATION_ROWS),
-    (1, "best by epoch 140", "0.83858", "best_by_140", VALIDATION_ROWS),
-    (1, "best by epoch 139", "0.83465", "best_by_139", VALIDATION_ROWS),
-    (1, "name of a file, epoch 93", "0.83", "best_by_93", VALIDATION_ROWS),
-    (1, "name of a file, epoch 91", "0.82", "best_by_91", VALIDATION_ROWS),
-    (1, "name of a file, epoch 81", "0.82", "best_by_81", VALIDATION_ROWS),
-    (1, "name of a file, epoch 74", "0.81", "best_by_74", VALIDATION_ROWS),
-    (2, "best of 150 epochs, reached at 144 and 145", "0.79528", "best", VALIDATION_ROWS),
-    (2, "best by epoch 139", "0.79134", "best_by_139", VALIDATION_ROWS),
-    (2, "name of a file, epoch 99", "0.78", "best_by_99", VALIDATION_ROWS),
-    (2, "name of a file, epoch 77", "0.78", "best_by_77", VALIDATION_ROWS),
-    (2, "name of a file, epoch 71", "0.76", "best_by_71", VALIDATION_ROWS),
-    (2, "name of a file, epoch 53", "0.76", "best_by_53", VALIDATION_ROWS),
-    ("1, 2", "accuracy on all rows, weights loaded", "0.7773", "all_rows", ALL_ROWS),
+    ("book", "best of 150 epochs, reached at 146 and 148", "0.84252", "best", VALIDATION_ROWS),
+    ("book", "best by epoch 140", "0.83858", "best_by_140", VALIDATION_ROWS),
+    ("book", "best by epoch 139", "0.83465", "best_by_139", VALIDATION_ROWS),
+    ("book", "name of a file, epoch 93", "0.83", "best_by_93", VALIDATION_ROWS),
+    ("book", "name of a file, epoch 91", "0.82", "best_by_91", VALIDATION_ROWS),
+    ("book", "name of a file, epoch 81", "0.82", "best_by_81", VALIDATION_ROWS),
+    ("book", "name of a file, epoch 74", "0.81", "best_by_74", VALIDATION_ROWS),
+    ("Brownlee", "best of 150 epochs, reached at 144 and 145", "0.79528", "best", VALIDATION_ROWS),
+    ("Brownlee", "best by epoch 139", "0.79134", "best_by_139", VALIDATION_ROWS),
+    ("Brownlee", "name of a file, epoch 99", "0.78", "best_by_99", VALIDATION_ROWS),
+    ("Brownlee", "name of a file, epoch 77", "0.78", "best_by_77", VALIDATION_ROWS),
+    ("Brownlee", "name of a file, epoch 71", "0.76", "best_by_71", VALIDATION_ROWS),
+    ("Brownlee", "name of a file, epoch 53", "0.76", "best_by_53", VALIDATION_ROWS),
+    ("book, Brownlee", "accuracy on all rows, weights loaded", "0.7773", "all_rows", ALL_ROWS),
 ]
 
-# Document, what, the script and its constant, or "Dense" for the units of its layers.
+# Tutorial, what, the script and its constant, or "Dense" for the units of its layers.
 SETTINGS = [
-    ("1, 2", "150 epochs", "01_checkpoint_improvements", "EPOCHS"),
-    ("1, 2", "batches of 10", "01_checkpoint_improvements", "BATCH_SIZE"),
-    ("1, 2", "validation share 0.33", "01_checkpoint_improvements", "VALIDATION_SPLIT"),
-    ("1, 2", "seed 7", "01_checkpoint_improvements", "SEED"),
-    ("1, 2", "layers of 12, 8 and 1 units", "01_checkpoint_improvements", "Dense"),
-    (3, "25 epochs", "04_mnist_every_epoch", "EPOCHS"),
-    (3, "batches of 200", "04_mnist_every_epoch", "BATCH_SIZE"),
-    (3, "validation share 0.2", "04_mnist_every_epoch", "VALIDATION_SPLIT"),
-    (3, "layers of 800 and 10 units", "04_mnist_every_epoch", "Dense"),
-    (4, "20 epochs", "06_resume_training", "EPOCHS"),
-    (4, "batches of 100", "06_resume_training", "BATCH_SIZE"),
-    (4, "7 parameters of ModelCheckpoint", "07_checkpoint_options", "DOCUMENTED_PARAMETERS"),
+    ("book, Brownlee", "150 epochs", "01_checkpoint_improvements", "EPOCHS"),
+    ("book, Brownlee", "batches of 10", "01_checkpoint_improvements", "BATCH_SIZE"),
+    ("book, Brownlee", "validation share 0.33", "01_checkpoint_improvements", "VALIDATION_SPLIT"),
+    ("book, Brownlee", "seed 7", "01_checkpoint_improvements", "SEED"),
+    ("book, Brownlee", "layers of 12, 8 and 1 units", "01_checkpoint_improvements", "Dense"),
+    ("Sozykin", "25 epochs", "04_mnist_every_epoch", "EPOCHS"),
+    ("Sozykin", "batches of 200", "04_mnist_every_epoch", "BATCH_SIZE"),
+    ("Sozykin", "validation share 0.2", "04_mnist_every_epoch", "VALIDATION_SPLIT"),
+    ("Sozykin", "layers of 800 and 10 units", "04_mnist_every_epoch", "Dense"),
+    ("Saha", "20 epochs", "06_resume_training", "EPOCHS"),
+    ("Saha", "batches of 100", "06_resume_training", "BATCH_SIZE"),
+    ("Saha", "7 parameters of ModelCheckpoint", "07_checkpoint_options", "DOCUMENTED_PARAMETERS"),
 ]
 
 
@@ -86,7 +86,7 @@ def pima() -> str:
             else:
                 cells.append("")
         rows.append([*cells, verdict(shares[0])])
-    header = ["document", "where", "value", *EXPERIMENTS.values()]
+    header = ["tutorial", "where", "value", *EXPERIMENTS.values()]
     header += [f"`fit`, {name}" for name in NAMES.values()] + ["verdict"]
     return table(header, rows)
 
@@ -161,20 +161,20 @@ def settings() -> str:
         else:
             there = f"`{re.search(rf'^{constant} = [^ ]+$', uncommented(text), re.MULTILINE)[0]}`"
         rows.append([document, what, f"[{script}.py](../{script}.py)", there])
-    return table(["document", "number", "script", "there"], rows)
+    return table(["tutorial", "number", "script", "there"], rows)
 
 
 def files() -> str:
     recorded = json.loads(RECORDED.read_text())
     rows = []
     for document, documented, script in (
-        (3, "25 files", "04_mnist_every_epoch"),
-        (4, "20 files", "06_resume_training"),
+        ("Sozykin", "25 files", "04_mnist_every_epoch"),
+        ("Saha", "20 files", "06_resume_training"),
     ):
         ours = {recorded[backend]["rows"][script]["files"].split(",")[0] for backend in NAMES}
         same = "as documented" if ours == {documented} else "otherwise"
         rows.append([document, documented, script[:2], " / ".join(sorted(ours)), same])
-    return table(["document", "number", "script", "ours", "verdict"], rows)
+    return table(["tutorial", "number", "script", "ours", "verdict"], rows)
 
 
 def sources() -> str:
@@ -187,7 +187,7 @@ def sources() -> str:
                 found.setdefault(f"{where}; {row['machine']}", set()).add(row["date"])
             for where, dates in sorted(found.items()):
                 when = " to ".join(sorted({min(dates), max(dates)}))
-                lines.append(f"- [{name}]({name}): {where}; {when}")
+                lines.append(f"- [{name}](data/{name}): {where}; {when}")
     return "\n".join(lines)
 
 

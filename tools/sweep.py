@@ -13,6 +13,7 @@ so 02 and 04 speak for them.
 import concurrent.futures
 import csv
 import datetime
+import importlib.metadata
 import itertools
 import json
 import math
@@ -26,25 +27,18 @@ import subprocess
 import sys
 import tempfile
 
-REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+import lessons
+from lessons import REPOSITORY
+
 SWEEP = REPOSITORY / "docs" / "data" / "sweep.csv"
 HOW_TYPICAL = REPOSITORY / "docs" / "data" / "how_typical.csv"
 EXPECTED = REPOSITORY / "tests" / "expected.json"
 SEEDS = range(1, 21)
-SCRIPTS = (
-    "02_checkpoint_best_only.py",
-    "03_load_checkpoint.py",
-    "04_mnist_every_epoch.py",
-    "06_resume_training.py",
-    "07_checkpoint_options.py",
-    "08_stop_overtraining.py",
-    "09_weights_or_whole_model.py",
-    "10_custom_callback.py",
-)
 SPEAKS_FOR = {
     "01_checkpoint_improvements": "02_checkpoint_best_only",
     "05_mnist_best_only": "04_mnist_every_epoch",
 }
+SCRIPTS = tuple(path.name for path in lessons.scripts(".") if path.stem not in SPEAKS_FOR)
 ALWAYS_NO = 500 / 768  # the share of right answers if all are "no diabetes"
 NEVER_BELOW = {("06_resume_training", "reproduced"): ALWAYS_NO}  # 20 epochs sometimes get near it
 FIELDS = ["script", "seed", "quantity", "value", "backend", "python", "keras", "machine", "date"]
@@ -80,8 +74,8 @@ def with_seed(text: str, seed: int) -> str:
 def provenance(result: dict) -> dict[str, str]:
     """Where the numbers of this result.json come from, as columns of a CSV."""
     return {
-        "backend": f"{result['backend']} {result['backend_version']}",
-        "python": result["python"],
+        "backend": f"{result['backend']} {importlib.metadata.version(result['backend'])}",
+        "python": platform.python_version(),
         "keras": result["keras"],
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "date": datetime.date.today().isoformat(),

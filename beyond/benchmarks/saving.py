@@ -27,7 +27,7 @@ import keras
 import numpy as np
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(REPOSITORY / "beyond"), str(REPOSITORY / "tests")]
+sys.path[:0] = [str(REPOSITORY / "beyond"), str(REPOSITORY / "tools")]
 from durable_checkpoint import DurableCheckpoint
 from results_table import processor
 

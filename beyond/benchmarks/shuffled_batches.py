@@ -19,7 +19,7 @@ import tempfile
 import time
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(REPOSITORY / "beyond"), str(REPOSITORY / "tests")]
+sys.path[:0] = [str(REPOSITORY / "beyond"), str(REPOSITORY / "tools")]
 
 import keras
 import numpy as np

@@ -2,15 +2,16 @@
 
 import csv
 import json
-import re
 import shutil
 
 import keras
+import lessons
 import numpy as np
 import pytest
 import sweep
-from conftest import ALWAYS_JAX, BACKEND, BEYOND, REPOSITORY, refusal
+from conftest import ALWAYS_JAX, BACKEND, BEYOND, REPOSITORY, most_alike, path_of, refusal
 from durable_checkpoint import verify
+from results_table import FIGURES
 from test_makefile import would_run
 
 
@@ -28,12 +29,19 @@ def test_it_ran_on_this_backend_and_left_what_it_lists(found, script):
     result = found[script]
     assert result["script"] == script
     assert result["backend"] == ("jax" if script in ALWAYS_JAX else BACKEND)
-    assert result["documented"] is None and result["seconds"] > 0
+    assert result["documented"] is None and result["keras"] == keras.version()
+    assert not {"seconds", "versions", "started", "python"} & set(result)
     folder = REPOSITORY / "out" / script
     present = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
     assert present - {"result.json"} >= set(result["files"])
+    assert result["files"] == sorted(set(result["files"]))
     pictures = [name for name in present if name.endswith(".png")]
-    assert pictures and all((folder / name).stat().st_size > 20_000 for name in pictures)
+    assert pictures == [lessons.figure(path_of(script))]
+
+
+def test_the_figures_that_the_pages_show_are_those_of_their_scripts():
+    shown = [path for path in FIGURES.glob("*.png") if path.stem in BEYOND]
+    assert shown and all(most_alike(path, BEYOND) == path.stem for path in shown)
 
 
 def test_11_every_kill_left_a_file_of_durable_checkpoint_and_hardly_one_of_stock(found):
@@ -79,36 +87,21 @@ def test_12_what_is_left_out_breaks_it(found):
     assert set(rows) == {"nothing", "seeds", "callbacks", "optimizer", "shuffle", "stock"}
 
 
-def test_13_the_background_save_holds_the_training_less(found):
-    assert 0 < found["13_background_checkpoint"]["reproduced"] < 0.5
+def test_13_the_background_save_blocks_the_training_less(found):
+    """Least for the largest network, whose ratio is the headline."""
+    result = found["13_background_checkpoint"]
+    blocked = result["seconds_per_save"]["blocked per save"]
+    for ending in (".keras", ".weights.h5"):
+        stock, ours = (blocked[f"{c}, {ending}"] for c in ("ModelCheckpoint", "DurableCheckpoint"))
+        assert len(stock) == len(ours) == len(result["state_megabytes"]) == 4
+        assert 0 < ours[-1] < 0.5 * stock[-1]
+        if ending == ".keras":
+            assert result["reproduced"] == ours[-1] / stock[-1]
+    assert result["state_megabytes"][-1] > 1000
 
 
-def test_make_runs_part_two_again_when_the_module_changes():
-    assert sorted(would_run("-W", "beyond/durable_checkpoint.py", target="beyond")) == BEYOND
+def test_no_script_of_part_two_is_run_again():
     assert would_run(target="beyond") == []
-
-
-def test_readme_lists_every_script_of_part_two():
-    readme = (REPOSITORY / "README.md").read_text()
-    assert re.findall(r"^- \[beyond/(\d\d_\w+)\.py\]", readme, flags=re.MULTILINE) == BEYOND
-
-
-def test_readme_s_training_with_both_classes_runs(tmp_path, monkeypatch):
-    readme = (REPOSITORY / "README.md").read_text()
-    (training,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
-    lines = [line for line in training.splitlines() if line]
-    assert len(lines) <= 10
-    monkeypatch.chdir(tmp_path)
-    chance = np.random.default_rng(1)
-    rows = chance.random((400, 4), "float32")
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
-    model.compile("adam", "mse")
-    names = {"keras": keras, "model": model, "x": rows[:300], "y": rows[:300].sum(1)}
-    names |= {"x_validation": rows[300:], "y_validation": rows[300:].sum(1)}
-    exec(training, names)  # noqa: S102
-    assert verify("best.keras") == "checksum"
-    assert not (tmp_path / "backup").exists()
-    assert len(model.history.epoch) > 5
 
 
 @pytest.mark.parametrize(
@@ -119,7 +112,7 @@ def test_readme_s_training_with_both_classes_runs(tmp_path, monkeypatch):
     ],
 )
 def test_what_torture_has_noted(name, nothing_of):
-    with (REPOSITORY / "docs" / name).open(newline="") as file:
+    with (REPOSITORY / "docs" / "data" / name).open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["backend"] for row in rows} == {"tensorflow", "jax"}
     for row in rows:
@@ -143,24 +136,41 @@ def test_17_finds_what_the_repository_keeps_of_it(found):
         f"{experiment}, {what}": sweep.share_that_reach(value, kept[experiment, quantity], rows)
         for experiment in ("reshuffled", "fixed order")
         for what, value, quantity, rows in (
-            ("document 1", "0.84252", "best", 254),
-            ("document 2", "0.79528", "best", 254),
+            ("Deep Learning With Python", "0.84252", "best", 254),
+            ("Brownlee's post", "0.79528", "best", 254),
             ("all rows", "0.7773", "all_rows", 768),
         )
     }
     assert result["shares"] == pytest.approx(shares, abs=0.05)
-    assert result["reproduced"] == result["shares"]["reshuffled, document 2"]
+    assert result["reproduced"] == result["shares"]["reshuffled, Brownlee's post"]
 
 
-@pytest.mark.parametrize(
-    "missing", ["data/pima-indians-diabetes.csv", "out/01_checkpoint_improvements/result.json"]
-)
-def test_17_without_what_it_reads_ends_with_one_line(missing, tmp_path):
-    for name in ("beyond/17_how_typical.py", "data/pima-indians-diabetes.csv"):
-        (tmp_path / name).parent.mkdir()
-        shutil.copy(REPOSITORY / name, tmp_path / name)
-    result = tmp_path / "out" / "01_checkpoint_improvements" / "result.json"
-    result.parent.mkdir(parents=True)
-    result.write_text('{"backend": "jax", "reproduced": 0.77}')
-    (tmp_path / missing).unlink()
+def test_17_its_means_and_medians_are_those_of_its_runs(found):
+    result = found["17_how_typical"]
+    with (REPOSITORY / "out" / "17_how_typical" / "runs.csv").open(newline="") as file:
+        runs = list(csv.DictReader(file))
+
+    def values(experiment, quantity):
+        return np.array([float(r[quantity]) for r in runs if r["experiment"] == experiment])
+
+    for experiment, median in result["medians"].items():
+        assert median == pytest.approx(np.median(values(experiment, "best")), abs=1e-6)
+    judged = values("divided", "judged")
+    for key, differences in (
+        ("luck", values("divided", "best") - judged),
+        ("gain", judged - values("divided", "judged_last")),
+    ):
+        error = differences.std(ddof=1) / 300**0.5
+        assert result[key] == pytest.approx([differences.mean(), error], abs=2e-6)
+
+
+def test_17_without_the_result_of_script_01_ends_with_one_line(tmp_path):
+    (tmp_path / "beyond").mkdir()
+    shutil.copy(REPOSITORY / "beyond" / "17_how_typical.py", tmp_path / "beyond")
+    missing = "out/01_checkpoint_improvements/result.json"
     assert refusal(tmp_path, "17_how_typical").startswith(missing)
+
+
+def test_17_more_than_half_of_the_runs_are_off_by_what_its_text_says():
+    best = np.array(sweep.typical_values()["reshuffled", "best"])
+    assert (np.abs(best - np.median(best)) > 0.01).mean() > 0.5

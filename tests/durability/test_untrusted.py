@@ -12,7 +12,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from conftest import REPOSITORY, refusal
+from conftest import REPOSITORY
 from durable_checkpoint import CorruptCheckpointError, load_weights_strict, verify
 
 SCRIPT = "16_untrusted_checkpoint"
@@ -202,11 +202,3 @@ def test_arrays_of_one_number_repeated_are_no_bomb(tmp_path):
     model.set_weights([np.zeros((1000, 1000)), np.zeros(1000)])
     model.save_weights(tmp_path / "zeros.weights.h5")
     assert verify(tmp_path / "zeros.weights.h5") == "structure"
-
-
-def test_without_its_data_the_script_ends_with_one_line(tmp_path):
-    shutil.copytree(
-        REPOSITORY / "beyond", tmp_path / "beyond", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    assert refusal(tmp_path, SCRIPT).startswith("data/pima-indians-diabetes.csv")
-    assert not (tmp_path / "out").exists()

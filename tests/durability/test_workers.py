@@ -204,11 +204,6 @@ def test_a_worker_that_cannot_start(place):
     assert "xla_no_such_flag" in (place / printed).read_text()
 
 
-def test_a_folder_that_cannot_be_written_to(place):
-    (place / "out").write_text("a file where the folder should be")
-    assert f"out/{SCRIPT} cannot be written to" in refused(SCRIPT, place)
-
-
 def test_a_missing_dependency(place):
     line = refused(SCRIPT, place, **without("orbax", place))
     assert "No module named 'orbax'" in line and "requirements/beyond.txt" in line
@@ -218,4 +213,4 @@ def test_a_missing_dependency(place):
 def test_ctrl_c_and_a_killed_supervisor_leave_no_process(place, number):
     process = start(SCRIPT, place)
     until(lambda: len(processes_in(place)) == 3, "two workers were started")
-    end_alone(SCRIPT, process, number, place, "Interrupted. Ending all workers.")
+    end_alone(SCRIPT, process, number, place, "Interrupted. Ending all processes.")

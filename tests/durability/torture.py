@@ -21,10 +21,10 @@ import sys
 import tempfile
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(REPOSITORY / "tests"))
+sys.path.insert(0, str(REPOSITORY / "tools"))
 from results_table import processor
 
-DOCS = REPOSITORY / "docs"
+DOCS = REPOSITORY / "docs" / "data"
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 KILLS = 1000
 KILLS_OF_WORKERS = 20
