@@ -35,7 +35,7 @@ LOSSES = {
     "binary_focal_crossentropy": "BinaryFocalCrossentropy",
     "cosine_similarity": "CosineSimilarity",
 }
-LOSS_CLASSES = {*LOSSES.values(), "CategoricalFocalCrossentropy"}
+LOSS_CLASSES = set(LOSSES.values())
 FUNCTIONS = {
     "binary_accuracy": "BinaryAccuracy",
     "categorical_accuracy": "CategoricalAccuracy",

@@ -98,7 +98,7 @@ def _rebuild(file, repair):
         compiling.compile_model(model, restored.optimizer, chosen)
     else:
         repair.lost.append("the source holds no training configuration: the model is not compiled")
-    differences.note(root, restored, repair)
+    differences.note(model, restored, repair)
     masks.require_no_masked_output(model)
     return model, places, restored
 

@@ -233,15 +233,28 @@ def dtype_of(found, where: str) -> str:
     )
 
 
+# Values that were compared with Keras 2; others are refused.
+COMPARED = {
+    "data_format": ("channels_last", None),
+    "groups": (1, None),
+    "interpolation": ("nearest", "bilinear"),
+    "noise_shape": (None,),
+    "stateful": (False,),
+}
+
+
+def _not_compared(where, what):
+    return OldCheckpointError(f"{where}: {what} was not compared with Keras 2; {IN_CODE}")
+
+
 def _argument(class_name, key, value, repair, where):
+    if key in COMPARED and value not in COMPARED[key]:
+        raise _not_compared(where, f"{key}={value!r}")
     if key.endswith("_initializer"):
         return parts.initializer(value, repair, where)
     if key.endswith("_regularizer"):
-        if key == "activity_regularizer" and value is not None and not repair.layout.tf:
-            raise OldCheckpointError(
-                f"{where}: this Keras counted an activity_regularizer in another way than Keras 3; "
-                f"{IN_CODE}"
-            )
+        if key == "activity_regularizer" and value is not None:
+            raise _not_compared(where, "an activity_regularizer")
         return parts.regularizer(value, repair, where)
     if key.endswith("_constraint"):
         return parts.constraint(value, repair, where)

@@ -1,7 +1,9 @@
 """Files that Keras 2 wrote for this session, converted once each."""
 
+import fcntl
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -38,25 +40,37 @@ class Case:
         found = found if isinstance(found, (list, tuple)) else [found]
         return [keras.ops.convert_to_numpy(value) for value in found]
 
-    def differences(self, model, steps=10):
-        """The largest difference of a weight from Keras 2 after one step and after ten."""
+    def differences(self, model, steps=10, without=()):
+        """The largest difference of a weight from Keras 2 after one step and after ten.
+
+        `without` names the weights to leave out, as `layer|number`.
+        """
         inputs, targets = self.values("x"), self.values("y")
         found = []
         for step in range(1, steps + 1):
             model.train_on_batch(inputs, targets if len(targets) > 1 else targets[0])
             if step in (1, 10):
-                found.append(self.distance(model, step))
+                found.append(self.distance(model, step, without))
         return found
 
-    def distance(self, model, step):
+    def weight(self, model, key):
+        """The weight of the converted model that Keras 2 noted under `layer|number`."""
+        layer, number = key.split("|")
+        return old_order(model.get_layer(layer))[int(number)]
+
+    def distance(self, model, step, without=()):
         """The largest difference of a weight from Keras 2's after so many steps."""
+        compared = {
+            key.removeprefix(f"{step}|"): value
+            for key, value in self.noted.items()
+            if key.startswith(f"{step}|")
+        }
+        assert set(without) < set(compared)
         worst = 0.0
-        for key, value in self.noted.items():
-            if key.startswith(f"{step}|"):
-                _, layer, number = key.split("|")
-                mine = old_order(model.get_layer(layer))[int(number)]
-                assert mine.shape == value.shape, key
-                worst = max(worst, float(np.abs(mine - value).max()))
+        for key in set(compared) - set(without):
+            mine = self.weight(model, key)
+            assert mine.shape == compared[key].shape, key
+            worst = max(worst, float(np.abs(mine - compared[key]).max()))
         return worst
 
 
@@ -75,10 +89,26 @@ def old_files(tmp_path_factory):
     """The folder with what `keras_2.py` wrote. OLD_FILES_OF_KERAS_2 names one that is there."""
     if "OLD_FILES_OF_KERAS_2" in os.environ:
         return pathlib.Path(os.environ["OLD_FILES_OF_KERAS_2"])
-    folder = tmp_path_factory.mktemp("keras_2")
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return written(tmp_path_factory.mktemp("keras_2"))
+    # The workers of one run share the files: the first one writes them, the others wait.
+    shared = tmp_path_factory.getbasetemp().parent / "keras_2"
+    with open(shared.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shared.exists():
+            unfinished = shared.with_suffix(".part")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            written(unfinished).rename(shared)
+    return shared
+
+
+def written(folder):
+    """Let Keras 2 write its files into the folder."""
     subprocess.run(
         [sys.executable, HERE / "keras_2.py", folder],
         check=True,
+        stdin=subprocess.DEVNULL,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
     return folder
