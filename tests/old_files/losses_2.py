@@ -14,7 +14,7 @@ METRICS = (
     "binary_accuracy|categorical_accuracy|top_k_categorical_accuracy|mse|mae|mape|msle|"
     "binary_crossentropy|categorical_crossentropy|poisson|mean_squared_error|mean_absolute_error|"
     "mean_absolute_percentage_error|mean_squared_logarithmic_error|hinge|squared_hinge|"
-    "categorical_hinge|kullback_leibler_divergence|kl_divergence|kld|logcosh|log_cosh"
+    "categorical_hinge|kullback_leibler_divergence|logcosh|log_cosh"
 )
 SPARSE = (
     "sparse_categorical_accuracy|sparse_top_k_categorical_accuracy|sparse_categorical_crossentropy"
