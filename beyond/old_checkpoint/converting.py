@@ -61,7 +61,10 @@ def convert(
         proof.prove(temporary, model, places, restored)
         compared = None
         if reference:
-            compared = reference_module.compare(source, keras.saving.load_model(temporary))
+            loaded = keras.saving.load_model(temporary)
+            compared = reference_module.compare(
+                source, loaded, places, trains=not repair.layout.sorted_optimizer
+            )
         _name(temporary, target)
     return Report(
         source=source,
