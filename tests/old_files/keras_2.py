@@ -109,7 +109,7 @@ def main(folder):
     model = small(keras)
     model.compile(keras.optimizers.Nadam(0.01), "mse", run_eagerly=True)
     write(folder, "early Nadam", model)
-    for name, make in models.MODELS.items():
+    for name, make in (models.MODELS | models.REWRITTEN).items():
         keras.utils.set_random_seed(1)
         model = make(keras)
         model.compile(keras.optimizers.legacy.Adam(0.01), "mse", run_eagerly=True)

@@ -157,6 +157,39 @@ def volumes(keras):
     return keras.Model(inputs, layers.Dense(2)(layers.Concatenate(axis=-1)(ends)))
 
 
+def gates(keras):
+    """The recurrent layers that CuDNN had of its own, to be rewritten in its order."""
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            layers.LSTM(3, return_sequences=True, input_shape=(4, 2)),
+            layers.GRU(3),
+            layers.Dense(1),
+        ]
+    )
+
+
+def keras_1(keras):
+    """Layers of Keras 1 that are converted, to be rewritten as it stored them."""
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            layers.ZeroPadding2D((1, 2), input_shape=(8, 8, 2)),
+            layers.Conv2D(3, (3, 2), strides=(2, 1), activation="relu", name="convolution2d_1"),
+            layers.BatchNormalization(momentum=0.9, name="batchnormalization_1"),
+            layers.LeakyReLU(alpha=0.1),
+            layers.Conv2D(4, 2, padding="same", use_bias=False, name="convolution2d_2"),
+            layers.MaxPooling2D((2, 2), padding="same"),
+            layers.ELU(alpha=0.6),
+            layers.AveragePooling2D((2, 2), strides=(1, 1)),
+            layers.Flatten(),
+            layers.Dropout(0.5),
+            layers.Dense(4, name="dense_1"),
+            layers.Activation("hard_sigmoid"),
+        ]
+    )
+
+
 MODELS = {
     "images": images,
     "sequences": sequences,
@@ -165,4 +198,9 @@ MODELS = {
     "state": state,
     "signals": signals,
     "volumes": volumes,
+}
+# Models of kinds that tf_keras cannot write itself; `test_rewritten.py` makes them of these.
+REWRITTEN = {
+    "gates": gates,
+    "keras 1": keras_1,
 }
