@@ -6,7 +6,7 @@ import tempfile
 
 import keras
 
-from . import compiling, differences, graphs, masks, optimizers, proof, weights
+from . import compiling, differences, graphs, masks, optimizers, private, proof, weights
 from . import reference as reference_module
 from .errors import IN_CODE, OldCheckpointError
 from .layouts import layout
@@ -42,7 +42,9 @@ def convert(
 
     Example:
         >>> import old_checkpoint
-        >>> print(old_checkpoint.convert("weights.best.hdf5", "best.keras"))  # doctest: +SKIP
+        >>> report = old_checkpoint.convert("weights.best.hdf5", "best.keras")
+        >>> report.optimizer, report.steps
+        ('Adam', 12)
     """
     source, target = os.fspath(source), os.fspath(target)
     _require_free(target)
@@ -91,7 +93,8 @@ def convert(
 
 def _rebuild(file, repair):
     """The compiled Keras 3 model with everything that the file holds."""
-    model, root = graphs.build(file.config, repair)
+    with private.weights_no_larger_than(repair.largest):
+        model, root = graphs.build(file.config, repair)
     places = weights.places(model, root, file, repair)
     weights.fill(model, places)
     restored = None
