@@ -53,7 +53,6 @@ def _counts_otherwise(layer, repair):
 def _is_random(layer):
     if type(layer).__name__.startswith(RANDOM):
         return any(getattr(layer, name, 0) for name in ("rate", "stddev"))
-    return any(
-        isinstance(getattr(layer, name, 0), float) and getattr(layer, name) > 0
-        for name in ("dropout", "recurrent_dropout")
+    return isinstance(layer, keras.layers.RNN) and any(
+        getattr(layer, name, 0) for name in ("dropout", "recurrent_dropout")
     )
