@@ -1,7 +1,8 @@
 """Keras 2 (tf_keras) writes the old files of the tests, and trains on for ten steps.
 
-`python keras_2.py FOLDER` writes for each case `NAME.h5` and `NAME.npz`: the predictions, and the
-weights after one and after ten further steps of the training that wrote the file.
+`python keras_2.py FOLDER optimizers` (or `models`) writes for each case `NAME.h5` and
+`NAME.npz`: the
+predictions, and the weights after one and after ten further steps of the same training.
 """
 
 import sys
@@ -93,11 +94,9 @@ def write(folder, name, model, steps=STEPS):
     np.savez(f"{folder}/{name}.npz", **noted)
 
 
-def main(folder):
-    """Write every case."""
+def write_optimizers(folder, keras):
+    """A file for each optimizer, and the answers of losses, metrics and activations."""
     import losses_2
-    import models
-    import tf_keras as keras
 
     losses_2.write(f"{folder}/answers.json", keras)
     for name, optimizer in optimizers(keras).items():
@@ -109,6 +108,12 @@ def main(folder):
     model = small(keras)
     model.compile(keras.optimizers.Nadam(0.01), "mse", run_eagerly=True)
     write(folder, "early Nadam", model)
+
+
+def write_models(folder, keras):
+    """A file for each model."""
+    import models
+
     for name, make in (models.MODELS | models.REWRITTEN).items():
         keras.utils.set_random_seed(1)
         model = make(keras)
@@ -117,4 +122,6 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    import tf_keras
+
+    {"optimizers": write_optimizers, "models": write_models}[sys.argv[2]](sys.argv[1], tf_keras)
