@@ -1,8 +1,8 @@
 """Keras 2 (tf_keras) writes the old files of the tests, and trains on for ten steps.
 
 `python keras_2.py FOLDER optimizers` (or `models`) writes for each case `NAME.h5` and
-`NAME.npz`: the
-predictions, and the weights after one and after ten further steps of the same training.
+`NAME.npz`: the predictions, and the weights after one and after ten further steps of the same
+training.
 """
 
 import sys
