@@ -76,7 +76,8 @@ def convert(
         layers=len(file.layers),
         equal=sum(not place.transform.name for place in places),
         transformed=[
-            f"{place.layer} {place.array.name}: {place.transform.name}"
+            f"{place.layer} {place.array.name}: {place.transform.name}, "
+            + ("changed back to the same bytes" if place.transform.back else "without an inverse")
             for place in places
             if place.transform.name
         ],

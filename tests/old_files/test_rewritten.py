@@ -140,6 +140,9 @@ def test_cudnn_answers_and_trains_on(old_files, tmp_path):
     converted = Case(tmp_path / "old.h5", tmp_path / "new.keras")
     report, model = converted.report, converted.load()
     assert len(report.transformed) == 6
+    assert [text for text in report.transformed if "without an inverse" in text] == [
+        text for text in report.transformed if "biases added" in text
+    ]
     assert len(report.differences) == 1  # the LSTM's two biases
     found = converted.predictions(model)[0]
     assert abs(found - converted.values("p")[0]).max() <= BOUND
