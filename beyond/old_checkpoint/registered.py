@@ -25,8 +25,8 @@ def hard_sigmoid(x):
         A tensor of the same shape.
 
     Example:
-        >>> import old_checkpoint
-        >>> round(float(old_checkpoint.hard_sigmoid(1.0)), 4)
+        >>> import keras, old_checkpoint
+        >>> round(float(old_checkpoint.hard_sigmoid(keras.ops.ones(()))), 4)
         0.7
     """
     return ops.clip(0.2 * x + 0.5, 0.0, 1.0)
