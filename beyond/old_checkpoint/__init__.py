@@ -9,11 +9,14 @@
 Importing this package registers what a converted file may need (the old `hard_sigmoid`).
 """
 
-import os
+import contextlib
 import sys
 
-if sys.argv[:1] == ["-m"]:  # the command: TensorFlow reads this when Keras imports it, below
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from . import quiet
+
+# While Python imports the package of a command, `sys.argv` begins with `-m`.
+with quiet.compiled_code() if sys.argv[:1] == ["-m"] else contextlib.nullcontext():
+    import keras  # noqa: F401 (it loads the backend, which writes lines)
 
 from .converting import convert
 from .errors import OldCheckpointError

@@ -5,6 +5,8 @@ import sys
 
 import old_checkpoint
 
+from . import quiet
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command.
@@ -28,7 +30,11 @@ def main(arguments: list[str] | None = None) -> int:
         if chosen.command == "inspect":
             print(old_checkpoint.inspect(chosen.source))
         else:
-            print(old_checkpoint.convert(chosen.source, chosen.target, reference=chosen.reference))
+            with quiet.compiled_code():
+                report = old_checkpoint.convert(
+                    chosen.source, chosen.target, reference=chosen.reference
+                )
+            print(report)
     except old_checkpoint.OldCheckpointError as error:
         print(error, file=sys.stderr)
         return 1

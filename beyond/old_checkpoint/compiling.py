@@ -35,7 +35,7 @@ LOSSES = {
     "binary_focal_crossentropy": "BinaryFocalCrossentropy",
     "cosine_similarity": "CosineSimilarity",
 }
-LOSS_CLASSES = {*LOSSES.values(), "CategoricalFocalCrossentropy"}
+LOSS_CLASSES = set(LOSSES.values())
 FUNCTIONS = {
     "binary_accuracy": "BinaryAccuracy",
     "categorical_accuracy": "CategoricalAccuracy",
@@ -46,7 +46,9 @@ FUNCTIONS = {
     name: kind
     for name, kind in LOSSES.items()
     if kind not in ("Huber", "BinaryFocalCrossentropy", "CosineSimilarity")
+    and name not in ("kl_divergence", "kld")  # Keras 2 does not know them as metrics
 }
+FUNCTIONS |= {"logcosh": "LogCoshError", "log_cosh": "LogCoshError"}
 METRIC_CLASSES = {
     *FUNCTIONS.values(),
     "AUC",

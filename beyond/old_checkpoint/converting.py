@@ -6,9 +6,9 @@ import tempfile
 
 import keras
 
-from . import compiling, differences, graphs, masks, optimizers, proof, weights
+from . import compiling, differences, graphs, masks, optimizers, private, proof, weights
 from . import reference as reference_module
-from .errors import OldCheckpointError
+from .errors import IN_CODE, OldCheckpointError
 from .layouts import layout
 from .reading import read
 from .repair import Repair
@@ -42,7 +42,9 @@ def convert(
 
     Example:
         >>> import old_checkpoint
-        >>> print(old_checkpoint.convert("weights.best.hdf5", "best.keras"))  # doctest: +SKIP
+        >>> report = old_checkpoint.convert("weights.best.hdf5", "best.keras")
+        >>> report.optimizer, report.steps
+        ('Adam', 12)
     """
     source, target = os.fspath(source), os.fspath(target)
     _require_free(target)
@@ -53,24 +55,18 @@ def convert(
             "old_checkpoint.load_weights(model, source)"
         )
     repair = Repair(layout(file.version), file.backend, dict(custom_objects or {}))
-    model, root = graphs.build(file.config, repair)
-    places = weights.places(model, root, file, repair)
-    weights.fill(model, places)
-    restored = None
-    if file.training:
-        restored = optimizers.restore(model, places, file, repair)
-        chosen = compiling.arguments(file.training, model, repair)
-        compiling.compile_model(model, restored.optimizer, chosen)
-    else:
-        repair.lost.append("the source holds no training configuration: the model is not compiled")
-    differences.note(root, restored, repair)
-    masks.require_no_masked_output(model)
+    repair.largest = max((a.value.size for _, found in file.layers for a in found), default=0)
+    with _one_line(source):
+        model, places, restored = _rebuild(file, repair)
     with _temporary(target) as temporary:
         model.save(temporary)
         proof.prove(temporary, model, places, restored)
         compared = None
         if reference:
-            compared = reference_module.compare(source, keras.saving.load_model(temporary))
+            loaded = keras.saving.load_model(temporary)
+            compared = reference_module.compare(
+                source, loaded, places, trains=not repair.layout.sorted_optimizer
+            )
         _name(temporary, target)
     return Report(
         source=source,
@@ -80,7 +76,8 @@ def convert(
         layers=len(file.layers),
         equal=sum(not place.transform.name for place in places),
         transformed=[
-            f"{place.layer} {place.array.name}: {place.transform.name}"
+            f"{place.layer} {place.array.name}: {place.transform.name}, "
+            + ("changed back to the same bytes" if place.transform.back else "without an inverse")
             for place in places
             if place.transform.name
         ],
@@ -93,6 +90,45 @@ def convert(
         differences=repair.differences,
         reference=compared,
     )
+
+
+def _rebuild(file, repair):
+    """The compiled Keras 3 model with everything that the file holds."""
+    with private.weights_no_larger_than(repair.largest):
+        model, root = graphs.build(file.config, repair)
+    places = weights.places(model, root, file, repair)
+    weights.fill(model, places)
+    restored = None
+    if file.training:
+        restored = optimizers.restore(model, places, file, repair)
+        chosen = compiling.arguments(file.training, model, repair)
+        compiling.compile_model(model, restored.optimizer, chosen)
+    else:
+        repair.lost.append("the source holds no training configuration: the model is not compiled")
+    differences.note(model, restored, repair)
+    masks.require_no_masked_output(model)
+    return model, places, restored
+
+
+@contextlib.contextmanager
+def _one_line(source):
+    """Turn what a strange configuration makes Python say into one line."""
+    try:
+        yield
+    except OldCheckpointError:
+        raise
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as e:
+        said = " ".join(str(e).split())[:200]
+        raise OldCheckpointError(
+            f"{source}: its configuration is not understood ({type(e).__name__}: {said}); {IN_CODE}"
+        ) from e
 
 
 def _require_free(target):

@@ -80,7 +80,8 @@ def _layer(entry, repair):
         return _model(class_name, config, repair, entry.get("name") or name)
     config.setdefault("name", entry.get("name"))
     if repair.layout.keras_1:
-        class_name, config = names.to_keras_2(class_name, config, config.get("name", class_name))
+        name = config.get("name", class_name)
+        class_name, config = names.to_keras_2(class_name, config, name, repair.custom_objects)
     if class_name in wrappers.WRAPPERS:
         layer, inside = wrappers.make(
             class_name, config, lambda inner: _layer(inner, repair), repair

@@ -65,7 +65,9 @@ def inspect(source: str | os.PathLike) -> Inspection:
 
     Example:
         >>> import old_checkpoint
-        >>> print(old_checkpoint.inspect("weights.best.hdf5"))  # doctest: +SKIP
+        >>> found = old_checkpoint.inspect("weights.best.hdf5")
+        >>> found.optimizer, found.steps, found.loss
+        ('Adam', 12, 'binary_crossentropy')
     """
     file = read(source)
     training = file.training or {}

@@ -50,10 +50,10 @@ SAME = {
     "Conv1DTranspose": _CONV,
     "Conv2DTranspose": _CONV,
     "Conv3DTranspose": _CONV,
-    "SeparableConv1D": _CONV + _DEPTH,
-    "SeparableConv2D": _CONV + _DEPTH,
-    "DepthwiseConv1D": _CONV + _DEPTH,
-    "DepthwiseConv2D": _CONV + _DEPTH,
+    "SeparableConv1D": _CONV.removeprefix(_KERNEL) + _DEPTH,
+    "SeparableConv2D": _CONV.removeprefix(_KERNEL) + _DEPTH,
+    "DepthwiseConv1D": _CONV.removeprefix(_KERNEL) + _DEPTH[: _DEPTH.index("pointwise")],
+    "DepthwiseConv2D": _CONV.removeprefix(_KERNEL) + _DEPTH[: _DEPTH.index("pointwise")],
     "GlobalAveragePooling1D": "data_format keepdims",
     "GlobalAveragePooling2D": "data_format keepdims",
     "GlobalAveragePooling3D": "data_format keepdims",
@@ -94,6 +94,8 @@ for _kind in ("MaxPooling", "AveragePooling"):
     for _rank in "123":
         SAME[f"{_kind}{_rank}D"] = _POOL
 
+# Keras 2 stores these for separable and depthwise convolutions and never reads them.
+_UNUSED_KERNEL = {"groups": [1]} | dict.fromkeys(_KERNEL.split(), "any")
 # Arguments that Keras 3 does not have, with the values that change nothing ("any": all).
 DROPPED = {
     "Dense": {"input_dim": "any"},
@@ -111,10 +113,10 @@ DROPPED = {
     "Conv1DTranspose": {"output_padding": [None], "groups": [1]},
     "Conv2DTranspose": {"output_padding": [None], "groups": [1]},
     "Conv3DTranspose": {"output_padding": [None], "groups": [1]},
-    "SeparableConv1D": {"groups": [1]},
-    "SeparableConv2D": {"groups": [1]},
-    "DepthwiseConv1D": {"groups": [1], "filters": [None]},
-    "DepthwiseConv2D": {"groups": [1], "filters": [None]},
+    "SeparableConv1D": _UNUSED_KERNEL,
+    "SeparableConv2D": _UNUSED_KERNEL,
+    "DepthwiseConv1D": _UNUSED_KERNEL | {"filters": [None]},
+    "DepthwiseConv2D": _UNUSED_KERNEL | {"filters": [None]},
     "PReLU": {},
     "Softmax": {},
 }
@@ -181,6 +183,7 @@ def make(class_name: str, config: dict, repair, dtype=None):
     for old, new in RENAMED.get(class_name, {}).items():
         if old in config:
             config[new] = config.pop(old)
+    _require_sizes_of_the_file(config, repair, where)
     allowed = SAME[class_name].split()
     dropped = DROPPED.get(class_name, {})
     for key, value in config.items():
@@ -209,6 +212,16 @@ def make(class_name: str, config: dict, repair, dtype=None):
         ) from error
 
 
+def _require_sizes_of_the_file(config, repair, where):
+    """Refuse a size that would fill the memory, though no array of the file is that large."""
+    for key in ("units", "filters", "input_dim", "output_dim", "depth_multiplier"):
+        value = config.get(key)
+        if isinstance(value, int) and key in config and value > max(repair.largest, 1):
+            raise OldCheckpointError(
+                f"{where}: {key}={value}, but no array of the file is that large; {IN_CODE}"
+            )
+
+
 def dtype_of(found, where: str) -> str:
     """The type of a layer's numbers; mixed precision is refused."""
     if isinstance(found, dict):
@@ -220,15 +233,28 @@ def dtype_of(found, where: str) -> str:
     )
 
 
+# Values that were compared with Keras 2; others are refused.
+COMPARED = {
+    "data_format": ("channels_last", None),
+    "groups": (1, None),
+    "interpolation": ("nearest", "bilinear"),
+    "noise_shape": (None,),
+    "stateful": (False,),
+}
+
+
+def _not_compared(where, what):
+    return OldCheckpointError(f"{where}: {what} was not compared with Keras 2; {IN_CODE}")
+
+
 def _argument(class_name, key, value, repair, where):
+    if key in COMPARED and value not in COMPARED[key]:
+        raise _not_compared(where, f"{key}={value!r}")
     if key.endswith("_initializer"):
         return parts.initializer(value, repair, where)
     if key.endswith("_regularizer"):
-        if key == "activity_regularizer" and value is not None and not repair.layout.tf:
-            raise OldCheckpointError(
-                f"{where}: this Keras counted an activity_regularizer in another way than Keras 3; "
-                f"{IN_CODE}"
-            )
+        if key == "activity_regularizer" and value is not None:
+            raise _not_compared(where, "an activity_regularizer")
         return parts.regularizer(value, repair, where)
     if key.endswith("_constraint"):
         return parts.constraint(value, repair, where)

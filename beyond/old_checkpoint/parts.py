@@ -78,8 +78,6 @@ def regularizer(found, repair, where: str):
     if name in repair.custom_objects:
         return _custom(repair.custom_objects[name], config)
     known = REGULARIZERS.get(name.lower().replace("_", "").split(">")[-1])
-    if name in ("WeightRegularizer", "ActivityRegularizer"):  # Keras 1
-        known = "L1L2"
     if known is None:
         raise _unknown("regularizer", name, where)
     if known == "L1L2" and not isinstance(found, str):

@@ -1,5 +1,12 @@
 """The parts of Keras 3 that are not public. Nothing else in this package touches them."""
 
+import contextlib
+import math
+
+import keras
+
+from .errors import IN_CODE, OldCheckpointError
+
 # Where an optimizer of Keras 3.15 keeps its lists of variables.
 _LISTS = {
     "momentum": ("_momentums", "momentums", "_m"),
@@ -42,3 +49,37 @@ def mask_of(tensor):
 def all_layers(model) -> list:
     """Every layer of a model, those inside other layers included."""
     return list(model._flatten_layers())
+
+
+def optimizer_of(model):
+    """The model's optimizer, or None before it is compiled."""
+    return getattr(model, "optimizer", None)
+
+
+@contextlib.contextmanager
+def weights_no_larger_than(largest: int):
+    """Refuse weights with more numbers than the largest array of a file, before they take memory.
+
+    They start at zero, since the file's numbers follow: drawing random ones would take time.
+
+    Arguments:
+        largest: How many numbers that array has.
+
+    Raises:
+        OldCheckpointError: A layer asks for more.
+    """
+    original = keras.layers.Layer.add_weight
+
+    def add_weight(self, shape=None, initializer=None, *others, **keywords):
+        if math.prod(shape or ()) > max(largest, 1):
+            raise OldCheckpointError(
+                f"layer {self.name}: a weight of the shape {tuple(shape)}, but no array of the "
+                f"file is that large; {IN_CODE}"
+            )
+        return original(self, shape, "zeros", *others, **keywords)
+
+    keras.layers.Layer.add_weight = add_weight
+    try:
+        yield
+    finally:
+        keras.layers.Layer.add_weight = original

@@ -7,6 +7,7 @@ import numpy as np
 
 from . import private, transforms
 from .errors import OldCheckpointError
+from .private import optimizer_of
 
 
 def prove(path, model, places, restored) -> None:
@@ -46,7 +47,7 @@ def _same_training(loaded, model):
     )
     if ours != theirs:
         raise _unproved("other weights are trained than in the model that was saved")
-    if bool(loaded.optimizer) != bool(model.optimizer):
+    if (optimizer_of(loaded) is None) != (optimizer_of(model) is None):
         raise _unproved("it lost its optimizer")
 
 

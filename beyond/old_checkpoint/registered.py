@@ -25,9 +25,9 @@ def hard_sigmoid(x):
         A tensor of the same shape.
 
     Example:
-        >>> import old_checkpoint
-        >>> float(old_checkpoint.hard_sigmoid(1.0))
-        0.699999988079071
+        >>> import keras, old_checkpoint
+        >>> round(float(old_checkpoint.hard_sigmoid(keras.ops.ones(()))), 4)
+        0.7
     """
     return ops.clip(0.2 * x + 0.5, 0.0, 1.0)
 
@@ -43,6 +43,11 @@ class RMSprop(keras.optimizers.RMSprop):
 
     Keras 3 computes `g / sqrt(v + epsilon)`. Arguments are those of `keras.optimizers.RMSprop`;
     `momentum` has to be 0, since with momentum Keras 2 had epsilon inside the root as well.
+
+    Example:
+        >>> import old_checkpoint
+        >>> old_checkpoint.RMSprop(0.01, rho=0.8).rho
+        0.8
     """
 
     def update_step(self, gradient, variable, learning_rate):
@@ -65,6 +70,11 @@ class Adagrad(keras.optimizers.Adagrad):
     """Adagrad with epsilon outside the root, `g / (sqrt(a) + epsilon)`, as before tf.keras 2.11.
 
     Keras 3 computes `g / sqrt(a + epsilon)`. Arguments are those of `keras.optimizers.Adagrad`.
+
+    Example:
+        >>> import old_checkpoint
+        >>> old_checkpoint.Adagrad(0.01, epsilon=1e-6).epsilon
+        1e-06
     """
 
     def update_step(self, gradient, variable, learning_rate):
@@ -85,6 +95,11 @@ class Nadam(keras.optimizers.Nadam):
     Arguments:
         schedule_decay: `d`; Keras 1 and 2 had 0.004 unless told otherwise.
         **others: Those of `keras.optimizers.Nadam`.
+
+    Example:
+        >>> import old_checkpoint
+        >>> old_checkpoint.Nadam(0.01).schedule_decay
+        0.004
     """
 
     def __init__(self, learning_rate=0.001, schedule_decay=0.004, **others):

@@ -15,6 +15,7 @@ class Repair:
         custom_objects: The reader's own classes and functions by name.
         imports: What the converted file needs from `old_checkpoint`, with the places.
         lost: What the source does not hold, or what the target cannot.
+        largest: How many numbers the largest array of the file has; no size may be above it.
         differences: Known differences, each with its layer.
         changes: What was changed on the way and is said in the report.
     """
@@ -24,6 +25,7 @@ class Repair:
     custom_objects: dict
     imports: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     lost: list[str] = dataclasses.field(default_factory=list)
+    largest: int = 0
     differences: list[str] = dataclasses.field(default_factory=list)
     changes: list[str] = dataclasses.field(default_factory=list)
 

@@ -14,8 +14,8 @@ class Report:
         source_backend: Its backend, or `""`.
         layers: How many layers the model has.
         equal: Weights whose bytes are the source's.
-        transformed: Weights that were changed, each with the name of the change; the inverse of
-            the change gives the source's bytes.
+        transformed: Weights that were changed, each with the name of the change and how it was
+            compared: its inverse gives the source's bytes, or it has no inverse.
         optimizer: The optimizer's class, or None.
         optimizer_equal: Its arrays whose bytes are the source's, after the same changes.
         steps: Its step count, or None.
@@ -50,7 +50,7 @@ class Report:
             f"back from the target: {self.equal} equal to the source byte for byte"
             + (f", {len(self.transformed)} after a change" if self.transformed else ""),
         ]
-        lines += [f"  changed, and changed back to the same bytes: {c}" for c in self.transformed]
+        lines += [f"  changed: {c}" for c in self.transformed]
         if self.optimizer:
             steps = "unknown" if self.steps is None else self.steps
             lines.append(

@@ -173,6 +173,8 @@ def _note_added_biases(place, repair):
 def variable_name(array: Array, class_name: str) -> str | None:
     """The Keras 3 name of the variable that an array's name tells, or None where it tells none."""
     short = array.short
+    if class_name.startswith("DepthwiseConv") and short == "depthwise_kernel":
+        return "kernel"
     if class_name == "BatchNormalization":
         for old, new in BATCH_NORM_1.items():
             if short.endswith(old):

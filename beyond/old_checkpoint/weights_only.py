@@ -32,8 +32,12 @@ def load_weights(model: keras.Model, source: str | os.PathLike) -> list[str]:
         OldCheckpointError: The file does not fit the model. The model is as it was.
 
     Example:
-        >>> import old_checkpoint
-        >>> notes = old_checkpoint.load_weights(model, "weights.hdf5")  # doctest: +SKIP
+        >>> import keras, old_checkpoint
+        >>> layers = [keras.layers.Dense(4, "relu"), keras.layers.Dense(1, "sigmoid")]
+        >>> model = keras.Sequential([keras.Input((8,)), *layers])
+        >>> notes = old_checkpoint.load_weights(model, "weights.best.hdf5")
+        >>> notes[0].split()[0]
+        'activations'
     """
     file = read(source)
     repair = Repair(layout(file.version), file.backend, {})

@@ -28,7 +28,10 @@ def make(class_name: str, config: dict, make_inner, repair):
     if not isinstance(inner, dict):
         raise OldCheckpointError(f"{where}: the file does not say what is inside; {IN_CODE}")
     known = {"name", "dtype", "batch_input_shape", "merge_mode", "input_shape"}
-    backward = config.pop("backward_layer", None)
+    if config.pop("backward_layer", None) is not None:
+        raise OldCheckpointError(
+            f"{where}: a backward_layer of its own was not compared with Keras 2; {IN_CODE}"
+        )
     unknown = sorted(set(config) - known)
     if unknown:
         raise OldCheckpointError(
@@ -42,10 +45,12 @@ def make(class_name: str, config: dict, make_inner, repair):
     else:
         if node.class_name not in ("LSTM", "GRU", "SimpleRNN"):
             raise OldCheckpointError(f"{where}: Bidirectional holds a {node.class_name}; {IN_CODE}")
-        given = {"backward_layer": make_inner(backward)[0]} if backward else {}
-        made = keras.layers.Bidirectional(
-            layer, merge_mode=config.get("merge_mode", "concat"), name=config.get("name"), **given
-        )
+        mode = config.get("merge_mode", "concat")
+        if mode not in ("concat", "sum", "ave", "mul"):
+            raise OldCheckpointError(
+                f"{where}: merge_mode={mode!r} was not compared with Keras 2; {IN_CODE}"
+            )
+        made = keras.layers.Bidirectional(layer, merge_mode=mode, name=config.get("name"))
         inside = [(node, "forward_layer"), (node, "backward_layer")]
     if not trainable or not layer.trainable:
         made.trainable = False

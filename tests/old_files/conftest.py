@@ -1,71 +1,16 @@
 """Files that Keras 2 wrote for this session, converted once each."""
 
+import fcntl
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
-import keras
-import numpy as np
-import old_checkpoint
 import pytest
+from conversion import Case
 
 HERE = pathlib.Path(__file__).parent
-
-
-class Case:
-    """An old file, what Keras 2 noted about it, and the converted file."""
-
-    def __init__(self, source, target):
-        self.source, self.target = source, target
-        self.noted = dict(np.load(source.with_suffix(".npz")))
-        self.report = old_checkpoint.convert(source, target)
-
-    def values(self, letter):
-        """Inputs (`x`), targets (`y`) or predictions (`p`)."""
-        return [self.noted[f"{letter}{i}"] for i in range(9) if f"{letter}{i}" in self.noted]
-
-    def load(self):
-        """The converted model. TensorFlow computes as it did for Keras 2, without XLA."""
-        model = keras.saving.load_model(self.target)
-        model.jit_compile = keras.backend.backend() != "tensorflow"
-        return model
-
-    def predictions(self, model):
-        """The model's answers to the inputs, as a list."""
-        found = model.predict(self.values("x"), verbose=0)
-        return list(found) if isinstance(found, (list, tuple)) else [found]
-
-    def differences(self, model, steps=10):
-        """The largest difference of a weight from Keras 2 after one step and after ten."""
-        inputs, targets = self.values("x"), self.values("y")
-        found = []
-        for step in range(1, steps + 1):
-            model.train_on_batch(inputs, targets if len(targets) > 1 else targets[0])
-            if step in (1, 10):
-                found.append(self.distance(model, step))
-        return found
-
-    def distance(self, model, step):
-        """The largest difference of a weight from Keras 2's after so many steps."""
-        worst = 0.0
-        for key, value in self.noted.items():
-            if key.startswith(f"{step}|"):
-                _, layer, number = key.split("|")
-                mine = old_order(model.get_layer(layer))[int(number)]
-                assert mine.shape == value.shape, key
-                worst = max(worst, float(np.abs(mine - value).max()))
-        return worst
-
-
-def old_order(layer):
-    """A layer's weights as Keras 2 lists them: what is trained first."""
-    if isinstance(layer, keras.layers.Bidirectional):
-        parts = [layer.forward_layer, layer.backward_layer]
-        return [value for part in parts for value in old_order(part)]
-    trained = {id(variable) for variable in layer.trainable_variables}
-    variables = sorted(layer.weights, key=lambda variable: id(variable) not in trained)
-    return [keras.ops.convert_to_numpy(variable) for variable in variables]
 
 
 @pytest.fixture(scope="session")
@@ -73,12 +18,31 @@ def old_files(tmp_path_factory):
     """The folder with what `keras_2.py` wrote. OLD_FILES_OF_KERAS_2 names one that is there."""
     if "OLD_FILES_OF_KERAS_2" in os.environ:
         return pathlib.Path(os.environ["OLD_FILES_OF_KERAS_2"])
-    folder = tmp_path_factory.mktemp("keras_2")
-    subprocess.run(
-        [sys.executable, HERE / "keras_2.py", folder],
-        check=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return written(tmp_path_factory.mktemp("keras_2"))
+    # The workers of one run share the files: the first one writes them, the others wait.
+    shared = tmp_path_factory.getbasetemp().parent / "keras_2"
+    with open(shared.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shared.exists():
+            unfinished = shared.with_suffix(".part")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            written(unfinished).rename(shared)
+    return shared
+
+
+def written(folder):
+    """Let Keras 2 write its files into the folder."""
+    parts = [
+        subprocess.Popen(
+            [sys.executable, HERE / "keras_2.py", folder, part],
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+        for part in ("optimizers", "models")
+    ]
+    assert [part.wait() for part in parts] == [0, 0]
     return folder
 
 

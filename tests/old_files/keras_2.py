@@ -1,7 +1,8 @@
 """Keras 2 (tf_keras) writes the old files of the tests, and trains on for ten steps.
 
-`python keras_2.py FOLDER` writes for each case `NAME.h5` and `NAME.npz`: the predictions, and the
-weights after one and after ten further steps of the training that wrote the file.
+`python keras_2.py FOLDER optimizers` (or `models`) writes for each case `NAME.h5` and
+`NAME.npz`: the predictions, and the weights after one and after ten further steps of the same
+training.
 """
 
 import sys
@@ -54,6 +55,9 @@ def batch(model, seed=0):
         else random.normal(size=(8, *tensor.shape[1:])).astype("float32")
         for tensor in model.inputs
     ]
+    masked = names or any("masking" in layer.name for layer in model.layers)
+    if masked:  # the last two steps of every other row
+        inputs[0][::2, -2:] = 0
     outputs = [random.random((8, *tensor.shape[1:])).astype("float32") for tensor in model.outputs]
     return inputs, outputs
 
@@ -75,7 +79,7 @@ def write(folder, name, model, steps=STEPS):
     for _ in range(steps):
         model.train_on_batch(inputs, target)
     model.save(f"{folder}/{name}.h5")
-    predicted = model.predict(inputs, verbose=0)
+    predicted = model(inputs if len(inputs) > 1 else inputs[0], training=False)
     predicted = predicted if isinstance(predicted, list) else [predicted]
     noted = {f"x{i}": value for i, value in enumerate(inputs)}
     noted |= {f"y{i}": value for i, value in enumerate(outputs)}
@@ -84,33 +88,40 @@ def write(folder, name, model, steps=STEPS):
         model.train_on_batch(inputs, target)
         if step in (1, 10):
             for layer in model.layers:
-                for number, value in enumerate(layer.get_weights()):
-                    noted[f"{step}|{layer.name}|{number}"] = value
+                stored = layer.trainable_weights + layer.non_trainable_weights
+                for number, value in enumerate(stored):
+                    noted[f"{step}|{layer.name}|{number}"] = value.numpy()
     np.savez(f"{folder}/{name}.npz", **noted)
 
 
-def main(folder):
-    """Write every case."""
+def write_optimizers(folder, keras):
+    """A file for each optimizer, and the answers of losses, metrics and activations."""
     import losses_2
-    import models
-    import tf_keras as keras
 
     losses_2.write(f"{folder}/answers.json", keras)
     for name, optimizer in optimizers(keras).items():
         keras.utils.set_random_seed(1)
         model = small(keras)
-        model.compile(optimizer, "binary_crossentropy", metrics=["accuracy"])
+        model.compile(optimizer, "binary_crossentropy", metrics=["accuracy"], run_eagerly=True)
         write(folder, name, model, steps=150 if name == "new Nadam" else STEPS)
     keras.utils.set_random_seed(1)
     model = small(keras)
-    model.compile(keras.optimizers.Nadam(0.01), "mse")
+    model.compile(keras.optimizers.Nadam(0.01), "mse", run_eagerly=True)
     write(folder, "early Nadam", model)
-    for name, make in models.MODELS.items():
+
+
+def write_models(folder, keras):
+    """A file for each model."""
+    import models
+
+    for name, make in (models.MODELS | models.REWRITTEN).items():
         keras.utils.set_random_seed(1)
         model = make(keras)
-        model.compile(keras.optimizers.legacy.Adam(0.01), "mse")
+        model.compile(keras.optimizers.legacy.Adam(0.01), "mse", run_eagerly=True)
         write(folder, name, model, steps=3)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    import tf_keras
+
+    {"optimizers": write_optimizers, "models": write_models}[sys.argv[2]](sys.argv[1], tf_keras)

@@ -4,60 +4,28 @@ import json
 
 import numpy as np
 
-NAMES = [
-    "binary_crossentropy",
-    "categorical_crossentropy",
-    "mean_squared_error",
-    "mse",
-    "mean_absolute_error",
-    "mae",
-    "mean_absolute_percentage_error",
-    "mape",
-    "mean_squared_logarithmic_error",
-    "msle",
-    "hinge",
-    "squared_hinge",
-    "categorical_hinge",
-    "kullback_leibler_divergence",
-    "kl_divergence",
-    "kld",
-    "poisson",
-    "logcosh",
-    "log_cosh",
-    "huber",
-    "binary_focal_crossentropy",
-    "cosine_similarity",
-]
-METRICS = [
-    "binary_accuracy",
-    "categorical_accuracy",
-    "top_k_categorical_accuracy",
-    "mse",
-    "mae",
-    "mape",
-    "msle",
-    "binary_crossentropy",
-    "categorical_crossentropy",
-    "poisson",
-    "kl_divergence",
-]
-ACTIVATIONS = [
-    "linear",
-    "relu",
-    "sigmoid",
-    "tanh",
-    "softmax",
-    "elu",
-    "selu",
-    "softplus",
-    "softsign",
-    "exponential",
-    "swish",
-    "gelu",
-    "mish",
-    "hard_sigmoid",
-    "leaky_relu",
-]
+NAMES = (
+    "binary_crossentropy|categorical_crossentropy|mean_squared_error|mse|mean_absolute_error|mae|"
+    "mean_absolute_percentage_error|mape|mean_squared_logarithmic_error|msle|hinge|squared_hinge|"
+    "categorical_hinge|kullback_leibler_divergence|kl_divergence|kld|poisson|logcosh|log_cosh|"
+    "huber|binary_focal_crossentropy|cosine_similarity"
+)
+METRICS = (
+    "binary_accuracy|categorical_accuracy|top_k_categorical_accuracy|mse|mae|mape|msle|"
+    "binary_crossentropy|categorical_crossentropy|poisson|mean_squared_error|mean_absolute_error|"
+    "mean_absolute_percentage_error|mean_squared_logarithmic_error|hinge|squared_hinge|"
+    "categorical_hinge|kullback_leibler_divergence|logcosh|log_cosh"
+)
+SPARSE = (
+    "sparse_categorical_accuracy|sparse_top_k_categorical_accuracy|sparse_categorical_crossentropy"
+)
+ACTIVATIONS = (
+    "linear|relu|sigmoid|tanh|softmax|elu|selu|softplus|softsign|exponential|swish|gelu|mish|"
+    "hard_sigmoid|leaky_relu"
+)
+NAMES, METRICS, SPARSE, ACTIVATIONS = (
+    names.split("|") for names in (NAMES, METRICS, SPARSE, ACTIVATIONS)
+)
 
 
 def data():
@@ -75,7 +43,7 @@ def write(path, keras):
     target, predicted = data()
     sparse = target.argmax(axis=1)
     losses = keras.losses
-    found = {"losses": [], "metrics": [], "activations": {}, "rates": []}
+    found = {"losses": [], "metrics": [], "sparse metrics": [], "activations": {}, "rates": []}
     objects = [
         losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.1),
         losses.CategoricalCrossentropy(label_smoothing=0.2, reduction="sum"),
@@ -92,6 +60,10 @@ def write(path, keras):
     for name in ("sparse_categorical_crossentropy",):
         found["sparse"] = [name, float(np.mean(losses.get(name)(sparse, predicted)))]
     metrics = keras.metrics
+    for name in SPARSE:
+        made = metrics.MeanMetricWrapper(metrics.get(name), name=name)
+        made.update_state(sparse, predicted)
+        found["sparse metrics"].append([name, float(made.result())])
     for made in (
         metrics.AUC(num_thresholds=50, curve="PR"),
         metrics.AUC(thresholds=[0.2, 0.5, 0.7]),
@@ -103,6 +75,9 @@ def write(path, keras):
         metrics.TopKCategoricalAccuracy(k=2),
         metrics.RootMeanSquaredError(),
         metrics.FalsePositives(),
+        metrics.FalseNegatives(thresholds=0.3),
+        metrics.TruePositives(thresholds=[0.2, 0.4]),
+        metrics.TrueNegatives(),
     ):
         made.update_state(target, predicted)
         entry = {"class_name": type(made).__name__, "config": made.get_config()}

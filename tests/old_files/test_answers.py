@@ -67,6 +67,21 @@ def test_metrics(answers, repair, model):
         assert found[0].name == name
 
 
+def test_metrics_of_numbered_classes(answers, repair, model):
+    target, predicted = losses_2.data()
+    for entry, value in answers["sparse metrics"]:
+        found = compiling.arguments({"metrics": [entry]}, model, repair)["metrics"][0]
+        found.update_state(target.argmax(axis=1), predicted)
+        assert float(found.result()) == pytest.approx(value, rel=2e-6), entry
+
+
+def test_every_metric_in_the_lists_was_compared(answers):
+    assert set(compiling.FUNCTIONS) == {*losses_2.METRICS, *losses_2.SPARSE}
+    named = {entry["class_name"] for entry, _ in answers["metrics"] if isinstance(entry, dict)}
+    of_functions = set(compiling.FUNCTIONS.values())
+    assert compiling.METRIC_CLASSES - of_functions <= {name.split(">")[-1] for name in named}
+
+
 def test_activations(answers, repair):
     x = np.linspace(-5, 5, 41, dtype="float32").reshape(1, -1)
     assert set(answers["activations"]) == (activations.SAME - {"silu"}) | {"hard_sigmoid"}

@@ -1,15 +1,18 @@
 """Files that cannot be converted give one line, and nothing is written or changed."""
 
+import doctest
 import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 
 import h5py
 import numpy as np
+import old_checkpoint
 import pytest
 from old_checkpoint import OldCheckpointError, convert, inspect
 
@@ -219,6 +222,33 @@ def test_the_command_says_one_line(old, tmp_path):
     assert not (tmp_path / "new.keras").exists()
 
 
+def test_the_command_compares_with_keras_2_and_says_nothing_else(old, tmp_path):
+    beyond = str(pathlib.Path(__file__).parents[2] / "beyond")
+    target = tmp_path / "new.keras"
+    run = subprocess.run(
+        [sys.executable, "-m", "old_checkpoint", "convert", "--reference", old, target],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": beyond},
+    )
+    found = re.findall(r"^compared with Keras 2: .* at most (\S+)$", run.stdout, re.MULTILINE)
+    assert len(found) == 2
+    assert all(float(number) <= 1e-6 for number in found)
+    assert "WARNING" not in run.stderr
+    assert "cudart" not in run.stderr
+    assert target.exists()
+
+
+def test_an_output_with_a_mask_is_refused(old):
+    def masked(config):
+        entry = {"class_name": "Masking", "config": {"name": "mask", "mask_value": 0.0}}
+        config["config"]["layers"].insert(1, entry)
+
+    change_config(old, "model_config", masked)
+    refused(old, "output carries a mask")
+
+
 def test_inspect_reads_what_is_there(old):
     found = inspect(old)
     assert found.whole_model
@@ -227,3 +257,28 @@ def test_inspect_reads_what_is_there(old):
     assert [layer[1] for layer in found.layers] == ["Dense", "Dense"]
     assert found.layers[0][2] == [(8, 4), (4,)]
     assert "8x4" in str(found)
+
+
+def test_a_weight_larger_than_any_array_of_the_file_is_refused_before_it_is_made(old):
+    """Each size alone is one that the file has (32 numbers), their product is not."""
+
+    def sizes(config):
+        for layer in config["config"]["layers"][1:]:
+            layer["config"]["units"] = 32
+
+    change_config(old, "model_config", sizes)
+    refused(old, r"shape \(8, 32\), but no array")
+
+
+@pytest.mark.parametrize(
+    "name", ["convert", "inspect", "load_weights", "hard_sigmoid", "RMSprop", "Adagrad", "Nadam"]
+)
+def test_examples_run(old, monkeypatch, name):
+    old.rename(old.parent / "weights.best.hdf5")
+    monkeypatch.chdir(old.parent)
+    examples = doctest.DocTestFinder(recurse=False).find(getattr(old_checkpoint, name), name)
+    runner = doctest.DocTestRunner()
+    for example in examples:
+        runner.run(example)
+    assert runner.summarize().attempted >= 2
+    assert runner.summarize().failed == 0

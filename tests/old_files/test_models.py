@@ -1,36 +1,85 @@
 """Each kind of model answers and trains on as in Keras 2."""
 
+import json
+
+import h5py
 import keras
 import models
+import numpy as np
 import pytest
+from old_checkpoint import layers as known
+from old_checkpoint import wrappers
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
-# After one step and after ten.
-BOUNDS = {
-    "images": (2e-5, 2e-4),
-    "sequences": (2e-5, 2e-4),
-    "recurrent old": (2e-5, 2e-4),
-    "nested": (2e-5, 2e-4),
-    "state": (2e-5, 2e-4),
-}
+# The largest differences that were measured are 3e-7 (answers) and 4e-7 (weights after ten steps):
+# the versions add the same numbers in another order.
+BOUND = 1e-6
+# Equal to Keras 2 in every bit on TensorFlow, run step by step: answers, one step and ten.
+EXACT = ("volumes", "state")
+# Compared on its own below.
+VARIANCE = "batch_normalization|3"
 
 
 @pytest.mark.parametrize("name", models.MODELS)
 def test_answers_and_goes_on(case, name):
     converted = case(name)
     model = converted.load()
-    for mine, theirs in zip(converted.predictions(model), converted.values("p"), strict=True):
-        assert abs(mine - theirs).max() <= 2e-6
-    embedding = name == "sequences" and TENSORFLOW
-    one, ten = converted.differences(model)
-    if not embedding:  # the known difference
-        assert one <= BOUNDS[name][0]
-        assert ten <= BOUNDS[name][1]
-    assert bool(converted.report.differences) == (name == "sequences")
+    answers = zip(converted.predictions(model), converted.values("p"), strict=True)
+    largest = max(abs(mine - theirs).max() for mine, theirs in answers)
+    assert largest <= BOUND
+    one, ten = converted.differences(model, without=[VARIANCE] if name == "images" else [])
+    if name == "sequences" and TENSORFLOW:  # the known difference
+        assert 1e-5 < one < ten < 0.1
+        return
+    assert one <= BOUND
+    assert ten <= BOUND
+    if TENSORFLOW and name in EXACT:
+        assert (largest, one, ten) == (0, 0, 0)
 
 
-def test_the_known_difference_names_the_embedding(case):
-    assert "embedding" in case("sequences").report.differences[0]
+def test_known_differences_name_their_layers(case):
+    said = {name: case(name).report.differences for name in models.MODELS}
+    assert {name: len(found) for name, found in said.items() if found} == {
+        "images": 1,
+        "sequences": 1,
+    }
+    assert "layer batch_normalization " in said["images"][0]
+    assert "layer embedding " in said["sequences"][0]
+
+
+def test_the_variance_of_batch_normalization_counts_one_more(case):
+    """The known difference, to the last digits: n - 1 in Keras 2, n in Keras 3."""
+    converted = case("images")
+    model = converted.load()
+    before = converted.weight(model, VARIANCE)
+    converted.differences(model, steps=1)
+    mine, theirs = converted.weight(model, VARIANCE), converted.noted[f"1|{VARIANCE}"]
+    kept = 0.99 * before
+    assert abs(mine - theirs).max() > 5e-6
+    numbers = 8 * 8 * 8  # of one channel in the batch
+    np.testing.assert_allclose(
+        kept + (theirs - kept) * (numbers - 1) / numbers, mine, rtol=0, atol=2e-7
+    )
+
+
+def classes(value):
+    """Every `class_name` in a configuration."""
+    if isinstance(value, dict):
+        if isinstance(value.get("class_name"), str):
+            yield value["class_name"]
+        for item in value.values():
+            yield from classes(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from classes(item)
+
+
+def test_every_layer_that_is_converted_was_compared(old_files):
+    compared = set()
+    for name in models.MODELS:
+        with h5py.File(old_files / f"{name}.h5") as file:
+            compared |= set(classes(json.loads(file.attrs["model_config"])))
+    assert {*known.SAME, *wrappers.WRAPPERS} - compared == set()
 
 
 def test_the_old_hard_sigmoid_is_said_with_its_layers(case):
@@ -43,4 +92,4 @@ def test_frozen_layers_stay_frozen(case):
     model = case("nested").load()
     assert not model.get_layer("frozen").trainable_variables
     assert not model.get_layer("cold").trainable_variables
-    assert len(model.get_layer("inner").trainable_variables) == 6
+    assert len(model.get_layer("inner").trainable_variables) == 5

@@ -49,11 +49,11 @@ def plan(found: dict, repair, file) -> Plan:
     made = dataclasses.replace(
         made, new=new, arguments=(*made.arguments, *(COMMON_NEW if new else COMMON))
     )
-    if not repair.layout.tf and made.config.get("clipnorm"):
-        # Keras 1 and 2 for several backends took one norm over all gradients.
-        made.config["global_clipnorm"] = made.config.pop("clipnorm")
-        repair.changes.append(
-            "clipnorm becomes global_clipnorm, which is how this Keras counted it"
+    if not repair.layout.tf and (name == "Nadam" or made.config.get("clipnorm")):
+        what = "the state of Nadam" if name == "Nadam" else "clipnorm"
+        raise OldCheckpointError(
+            f"{file.path}: {what} was not compared with Keras {file.version} for several backends; "
+            f"{COMPILE_ANEW}"
         )
     if made.config.get("weight_decay"):
         repair.lost.append(

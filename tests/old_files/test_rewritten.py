@@ -1,0 +1,159 @@
+"""Kinds that tf_keras cannot write: its own files, rewritten as Keras 1 or CuDNN stored them."""
+
+import json
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+from conversion import Case
+from old_checkpoint import OldCheckpointError, convert, names
+from tf_keras.src.saving.legacy import hdf5_format
+
+BOUND = 1e-6
+KERAS_1 = {"Conv2D": "Convolution2D"}
+ARGUMENTS = {
+    "filters": "nb_filter",
+    "strides": "subsample",
+    "padding": "border_mode",
+    "use_bias": "bias",
+    "units": "output_dim",
+    "rate": "p",
+}
+WEIGHTS = {
+    "kernel": "W",
+    "bias": "b",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_std",
+}
+KEPT = """name trainable batch_input_shape activation pool_size strides padding alpha epsilon
+momentum axis"""
+
+
+def as_keras_1(entry):
+    """One layer as Keras 1.2 wrote it."""
+    kind, old = entry["class_name"], entry["config"]
+    config = {key: old[key] for key in KEPT.split() if key in old}
+    for key, name in ARGUMENTS.items():
+        if key in old and not (kind == "ZeroPadding2D" or "Pooling" in kind and key == "strides"):
+            config.pop(key, None)
+            config[name] = old[key]
+    if "data_format" in old:
+        config["dim_ordering"] = "tf"
+    if "kernel_size" in old:
+        config["nb_row"], config["nb_col"] = old["kernel_size"]
+        config |= {"init": "glorot_uniform", "W_regularizer": None, "input_dim": None}
+    if kind == "ZeroPadding2D":
+        config["padding"] = [rows[0] for rows in old["padding"]]
+    if kind == "BatchNormalization":
+        config |= {"mode": 0, "axis": -1, "gamma_init": "one", "beta_init": "zero"}
+    return {"class_name": KERAS_1.get(kind, kind), "config": config}
+
+
+def rename(file, layer, name):
+    """Give a layer's weights the names of Keras 1."""
+    group = file["model_weights"][layer]
+    renamed = []
+    for old in group.attrs["weight_names"]:
+        short = old.split("/")[-1].split(":")[0]
+        renamed.append(f"{layer}_{WEIGHTS.get(short, short)}:0")
+        group.move(old, renamed[-1])
+    for key in set(group) - set(renamed):
+        del group[key]
+    group.attrs["weight_names"] = np.array(renamed, dtype="S60")
+
+
+def copy(old_files, name, folder):
+    """A copy of the file and of what Keras 2 noted, to be rewritten."""
+    shutil.copy(old_files / f"{name}.npz", folder / "old.npz")
+    return shutil.copy(old_files / f"{name}.h5", folder / "old.h5")
+
+
+def entries_of(file):
+    """The layers of a Sequential without its InputLayer, which Keras 1 did not have."""
+    return json.loads(file.attrs["model_config"])["config"]["layers"][1:]
+
+
+def test_keras_1(old_files, tmp_path):
+    path = copy(old_files, "keras 1", tmp_path)
+    with h5py.File(path, "r+") as file:
+        layers = [as_keras_1(entry) for entry in entries_of(file)]
+        layers[0]["config"]["batch_input_shape"] = [None, 8, 8, 2]
+        assert {layer["class_name"] for layer in layers} == set(names.CLASSES) - {"InputLayer"}
+        file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": layers})
+        for group in (file, file["model_weights"]):
+            group.attrs["keras_version"] = "1.2.2"
+            group.attrs.pop("backend", None)
+        for layer in file["model_weights"].attrs["layer_names"]:
+            rename(file, layer, layer)
+        del file.attrs["training_config"], file["optimizer_weights"]
+    converted = Case(tmp_path / "old.h5", tmp_path / "new.keras")
+    assert converted.report.keras_version == "1.2.2"
+    assert list(converted.report.imports) == ["hard_sigmoid"]
+    found = converted.predictions(converted.load())[0]
+    assert abs(found - converted.values("p")[0]).max() <= BOUND
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "Merge", "MaxoutDense", "Convolution1D"])
+def test_other_layers_of_keras_1_are_refused(kind):
+    with pytest.raises(OldCheckpointError, match=f"{kind} of Keras 1"):
+        names.to_keras_2(kind, {}, "x", {})
+
+
+def in_order_of_cudnn(kind, arrays, bias_is_doubled):
+    """The three arrays of a layer, or of its averages, in the order of CuDNN."""
+    theirs = hdf5_format._convert_rnn_weights(type(f"CuDNN{kind}", (), {})(), arrays)
+    if kind == "LSTM" and not bias_is_doubled:  # each half of the bias had the whole gradient
+        theirs[2] = theirs[2] * 2
+    return [np.asarray(array, "float32") for array in theirs]
+
+
+def replace(group, name, value):
+    """Put another array under a name."""
+    del group[name]
+    group.create_dataset(name, data=value)
+
+
+def test_cudnn_answers_and_trains_on(old_files, tmp_path):
+    path = copy(old_files, "gates", tmp_path)
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        state = file["optimizer_weights"]
+        order = list(state.attrs["weight_names"])[1:]
+        for number, kind in enumerate(["LSTM", "GRU"]):
+            entry = config["config"]["layers"][1 + number]
+            old, name = entry["config"], entry["config"]["name"]
+            assert entry["class_name"] == kind
+            kept = ("name", "trainable", "units", "return_sequences", "batch_input_shape")
+            entry["config"] = {key: old[key] for key in kept if key in old}
+            entry["class_name"] = f"CuDNN{kind}"
+            weights = file["model_weights"][name]
+            for group, found, doubled in (
+                (weights, list(weights.attrs["weight_names"]), True),
+                (state, order[3 * number : 3 * number + 3], False),
+                (state, order[8 + 3 * number : 11 + 3 * number], False),
+            ):
+                arrays = in_order_of_cudnn(kind, [group[key][()] for key in found], doubled)
+                for key, value in zip(found, arrays, strict=True):
+                    replace(group, key, value)
+        file.attrs["model_config"] = json.dumps(config)
+    converted = Case(tmp_path / "old.h5", tmp_path / "new.keras")
+    report, model = converted.report, converted.load()
+    assert len(report.transformed) == 6
+    assert [text for text in report.transformed if "without an inverse" in text] == [
+        text for text in report.transformed if "biases added" in text
+    ]
+    assert len(report.differences) == 1  # the LSTM's two biases
+    found = converted.predictions(model)[0]
+    assert abs(found - converted.values("p")[0]).max() <= BOUND
+    assert max(converted.differences(model)) <= BOUND
+
+
+def test_a_convolution_with_the_axes_of_theano_is_refused(old_files, tmp_path):
+    path = copy(old_files, "keras 1", tmp_path)
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        config["config"]["layers"][2]["config"]["data_format"] = "channels_first"
+        file.attrs["model_config"] = json.dumps(config)
+    with pytest.raises(OldCheckpointError, match="channels_first.*not compared"):
+        convert(path, tmp_path / "new.keras")
