@@ -21,9 +21,11 @@ import sys
 import keras
 import numpy as np
 import pytest
-from small_disk import on_small_disk
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "tests"))
+from small_disk import on_small_disk
+
 DOCUMENT = REPOSITORY / "docs/PITFALLS.md"
 BACKEND = keras.backend.backend()
 CONTENTS = re.compile(r"(?<=<!-- contents -->\n).*?(?=<!-- /contents -->)", re.DOTALL)

@@ -4,6 +4,8 @@ import ast
 import collections
 import pathlib
 import re
+import subprocess
+import sys
 
 import pytest
 from gallery import CONTENTS, DOCUMENT, REPOSITORY, anchor, entries, table_of_contents
@@ -83,3 +85,11 @@ def test_each_thread_is_linked_by_its_own_number():
 def test_readme_counts_the_entries():
     readme = (REPOSITORY / "README.md").read_text()
     assert re.findall(r"(\d+) entries", readme) == [str(len(ENTRIES))]
+
+
+def test_the_command_that_renews_the_contents_runs_by_itself():
+    before = DOCUMENT.read_bytes()
+    command = [sys.executable, REPOSITORY / "tests" / "pitfalls" / "gallery.py"]
+    run = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert DOCUMENT.read_bytes() == before
