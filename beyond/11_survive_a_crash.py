@@ -7,7 +7,7 @@ that a good file always remains. `ModelCheckpoint` truncates the old file before
 complete. If the process dies in between, you have neither. Script 06 keeps a file for each epoch
 and loses one epoch. With a fixed file name, as in script 02, you lose the whole training.
 
-`DurableCheckpoint` from `beyond/durable_checkpoint.py` takes the same arguments and avoids this:
+`DurableCheckpoint` from `beyond/durable_checkpoint/` takes the same arguments and avoids this:
 
     from durable_checkpoint import DurableCheckpoint
     checkpoint = DurableCheckpoint("best.weights.h5", save_weights_only=True, save_best_only=True)

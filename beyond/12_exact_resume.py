@@ -10,7 +10,7 @@ remaining rows of the epoch, or the history. A resumed training without them is 
 training. It is not worse, but you can no longer compare two ideas with it, or find a fault that
 appears in epoch 90.
 
-`ExactBackupAndRestore` from `beyond/durable_checkpoint.py` saves all of this. Here a training is
+`ExactBackupAndRestore` from `beyond/durable_checkpoint/` saves all of this. Here a training is
 killed at random batches, several times, and ends in the same bits as a training that ran without
 interruption. Then the script leaves out one part of the backup at a time and shows what changes.
 This script is for you if you must be able to repeat an interrupted training exactly. Read script 06

@@ -4,7 +4,7 @@
 
 While stock Keras saves, the training stands still. With a hundred million weights that takes
 seconds, so people save large networks rarely and lose more in a crash. `DurableCheckpoint` from
-`beyond/durable_checkpoint.py` blocks the training only until it holds a copy of the weights and the
+`beyond/durable_checkpoint/` blocks the training only until it holds a copy of the weights and the
 optimizer. A thread then writes the file, in the safe way of script 11, while the training
 continues. You use it like the stock callback:
 
@@ -163,11 +163,10 @@ class TakeTurns(keras.callbacks.Callback):
 
 # %% [markdown]
 """
-`DurableCheckpoint` makes its first save of a model in another way. Stock Keras writes the file, and
-then writes it again with marks in place of the values. From these marks `DurableCheckpoint` learns
-where each array lies in the file. It writes all later files itself, exactly as stock Keras would.
-The first save blocks training for longer, but only once, so it is measured before the rounds. A
-second save shows how long an epoch has to be.
+At each save `DurableCheckpoint` lets Keras say which arrays it would write, and copies them. At
+the first save its thread also lets Keras write a file full of zeros into memory, to see where each
+array lies in the file. The first save is measured apart, before the rounds. A second save shows how
+long an epoch has to be.
 """
 
 # %%

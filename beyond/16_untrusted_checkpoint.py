@@ -151,7 +151,7 @@ def accuracy(model):
 - `load_model` with `safe_mode=False`. Keras's own error message suggests it.
 - `load_weights` fills the network above. It also takes a `.keras` file, and ignores the recipe in
   it.
-- `verify` of `beyond/durable_checkpoint.py` loads nothing. It checks whether the file is whole.
+- `verify` of `beyond/durable_checkpoint/` loads nothing. It checks whether the file is whole.
 - `load_weights_strict` calls `verify` first. Then it requires that file and network have the same
   arrays.
 - *SHA-256, strict* is `load_weights_strict` with the sender's checksum beside the file. The

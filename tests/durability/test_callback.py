@@ -48,12 +48,12 @@ def run(checkpoint, model, values, name="val_loss"):
 def save_and_settle(checkpoint, epoch, logs):
     """Save, and wait for the writer without noticing what became of it."""
     checkpoint.on_epoch_end(epoch, logs)
-    concurrent.futures.wait([future for _, _, future in checkpoint._pending])
+    concurrent.futures.wait(checkpoint._writer.futures())
 
 
 def epoch_in(path):
     """The epoch whose weights the file holds."""
-    with durable_checkpoint._open_weights(str(path)) as weights:
+    with durable_checkpoint.hdf5.open_weights(str(path)) as weights:
         return int(weights["layers/dense/vars/1"][0])
 
 
@@ -182,8 +182,8 @@ class FullDisk:
 
     def __init__(self, monkeypatch):
         self.full = False
-        self.write = durable_checkpoint._publish
-        monkeypatch.setattr(durable_checkpoint, "_publish", self)
+        self.write = durable_checkpoint.files.publish
+        monkeypatch.setattr(durable_checkpoint.files, "publish", self)
 
     def __call__(self, *arguments):
         if self.full:
@@ -247,7 +247,7 @@ def test_an_unwritable_place_is_told_before_the_training(tmp_path, model):
 @pytest.mark.parametrize("ending", [".keras", ".weights.h5"])
 def test_at_most_one_write_and_one_copy_waiting(tmp_path, model, monkeypatch, ending):
     """The third save begins only when the first one is on the disk."""
-    publish, gate = durable_checkpoint._publish, threading.Semaphore(0)
+    publish, gate = durable_checkpoint.files.publish, threading.Semaphore(0)
     written, begun = [], []
 
     def slow(temporary, path, *rest):
@@ -255,7 +255,7 @@ def test_at_most_one_write_and_one_copy_waiting(tmp_path, model, monkeypatch, en
         publish(temporary, path, *rest)
         written.append(epoch_in(path))
 
-    monkeypatch.setattr(durable_checkpoint, "_publish", slow)
+    monkeypatch.setattr(durable_checkpoint.files, "publish", slow)
     checkpoint = DurableCheckpoint(
         tmp_path / f"m{ending}", save_weights_only=ending == ".weights.h5"
     )
@@ -297,12 +297,12 @@ import sys
 import keras, numpy as np, durable_checkpoint
 from durable_checkpoint import DurableCheckpoint
 
-write = durable_checkpoint._write_and_compare
+write = durable_checkpoint.files.write_and_compare
 def slow(*arguments):
     import time
     time.sleep(1)
     return write(*arguments)
-durable_checkpoint._write_and_compare = slow
+durable_checkpoint.files.write_and_compare = slow
 model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
 model.compile("adam", "mse")
 class Fails(keras.callbacks.Callback):
@@ -330,13 +330,13 @@ def test_an_exception_in_the_training_waits_for_the_last_write(tmp_path, ending)
 def test_after_an_exception_looking_at_files_waits_and_training_again_works(
     tmp_path, model, monkeypatch
 ):
-    publish = durable_checkpoint._publish
+    publish = durable_checkpoint.files.publish
 
     def slow(*arguments):
         time.sleep(0.5)
         publish(*arguments)
 
-    monkeypatch.setattr(durable_checkpoint, "_publish", slow)
+    monkeypatch.setattr(durable_checkpoint.files, "publish", slow)
 
     class Fails(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -387,10 +387,60 @@ def test_pruning_counts_the_files_of_the_training_before(tmp_path, model):
     assert files(tmp_path) == ["1-3.0.keras", "2-4.0.keras"]
 
 
-def test_nothing_is_pruned_unless_the_new_file_is_verified(tmp_path, model, monkeypatch):
+@pytest.mark.parametrize("background", [True, False])
+def test_a_folder_that_becomes_read_only_is_reported_once(tmp_path, model, monkeypatch, background):
+    """What was begun cannot be removed then either."""
+    path = tmp_path / "m.keras"
+    checkpoint = DurableCheckpoint(path, background=background)
+    checkpoint.set_model(model)
+    checkpoint.on_train_begin()
+    save_and_settle(checkpoint, 0, {})
+
+    def read_only(*arguments):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as now:
+        now.setattr(durable_checkpoint.files, "write_and_compare", read_only)
+        now.setattr(os, "unlink", read_only)
+        if background:
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                save_and_settle(checkpoint, 1, {})
+                save_and_settle(checkpoint, 2, {})
+            told = [str(w.message) for w in said if "could not save" in str(w.message)]
+            assert len(told) == 1 and str(path) in told[0]
+        else:
+            with pytest.raises(OSError, match="could not save .*m.keras"):
+                checkpoint.on_epoch_end(1, {})
+    model.layers[0].bias.assign([4, 0])
+    save_and_settle(checkpoint, 3, {})
+    checkpoint.on_train_end()
+    assert epoch_in(path) == 4 and verify(path) == "checksum"
+
+
+@pytest.mark.parametrize("place", ["begin", "middle", "end"])
+def test_a_byte_that_the_disk_changes_is_noticed_and_nothing_is_pruned(
+    tmp_path, model, monkeypatch, place
+):
     name = tmp_path / "e{epoch}.keras"
     run(DurableCheckpoint(name, keep_last=1), model, [1.0])
-    monkeypatch.setattr(durable_checkpoint, "_read_and_compare", lambda *_: False)
+    sync = os.fsync
+
+    def flip(descriptor):
+        """As if the disk had kept another byte of an array than it was given."""
+        sync(descriptor)
+        path = f"/proc/self/fd/{descriptor}"
+        if "saving" in os.readlink(path) and os.readlink(path).endswith(".keras"):
+            bias = np.asarray(model.layers[0].bias).tobytes()
+            with open(os.readlink(path), "r+b") as file:
+                offset = file.read().index(bias)
+                file.seek(offset + {"begin": 0, "middle": 3, "end": len(bias) - 1}[place])
+                byte = file.read(1)[0]
+                file.seek(-1, os.SEEK_CUR)
+                file.write(bytes([byte ^ 1]))
+
+    monkeypatch.setattr(os, "fsync", flip)
+    model.layers[0].bias.assign([0.1234567, 7.654321])
     checkpoint = DurableCheckpoint(name, keep_last=1)
     checkpoint.set_model(model)
     checkpoint.on_train_begin()
@@ -522,8 +572,14 @@ def test_one_callback_serves_many_fits(tmp_path, model):
 def test_the_module_can_be_installed_and_run_alone(tmp_path):
     source = tmp_path / "source"
     (source / "beyond").mkdir(parents=True)
-    for name in ("pyproject.toml", "README.md", "LICENSE", "beyond/durable_checkpoint.py"):
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, source / name)
+    package = source / "beyond" / "durable_checkpoint"
+    shutil.copytree(
+        REPOSITORY / "beyond" / "durable_checkpoint",
+        package,
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
     subprocess.run(
         [
             *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"),
@@ -532,8 +588,10 @@ def test_the_module_can_be_installed_and_run_alone(tmp_path):
         check=True,
         capture_output=True,
     )
-    installed = sorted(p.name for p in (tmp_path / "site").glob("*.py"))
-    assert installed == ["durable_checkpoint.py"]
+    installed = tmp_path / "site" / "durable_checkpoint"
+    assert sorted(p.name for p in installed.glob("*.py")) == sorted(
+        p.name for p in package.glob("*.py")
+    )
     (tmp_path / "bad.keras").write_bytes(b"no archive")
     command = subprocess.run(
         [sys.executable, "-m", "durable_checkpoint", "verify", "bad.keras"],
@@ -547,7 +605,8 @@ def test_the_module_can_be_installed_and_run_alone(tmp_path):
 
 
 def test_no_pickle_and_nothing_but_what_is_promised():
-    source = (REPOSITORY / "beyond" / "durable_checkpoint.py").read_text()
+    modules = (REPOSITORY / "beyond" / "durable_checkpoint").glob("*.py")
+    source = "\n".join(module.read_text() for module in modules)
     assert "import pickle" not in source
     assert set(re.findall("allow_pickle[^),]*", source)) == {"allow_pickle=False"}
     third_party = {"h5py", "keras", "numpy"}
@@ -555,7 +614,7 @@ def test_no_pickle_and_nothing_but_what_is_promised():
     for line in source.splitlines():
         if line.startswith(("import ", "from ")):
             names.add(line.split()[1].split(".")[0])
-    assert names - set(sys.stdlib_module_names) == third_party
+    assert names - set(sys.stdlib_module_names) - {""} == third_party  # "": its own modules
 
 
 def test_the_record_is_json_that_others_can_read(tmp_path, model):
@@ -574,14 +633,14 @@ def test_a_callback_can_be_copied_before_the_training(tmp_path, model):
 
 
 def test_a_file_that_cannot_be_deleted_does_not_end_the_training(tmp_path, model, monkeypatch):
-    remove = durable_checkpoint._remove
+    remove = durable_checkpoint.files.remove
 
     def refuse(path):
         if str(path).endswith("e1.keras"):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         remove(path)
 
-    monkeypatch.setattr(durable_checkpoint, "_remove", refuse)
+    monkeypatch.setattr(durable_checkpoint.files, "remove", refuse)
     checkpoint = DurableCheckpoint(tmp_path / "e{epoch}.keras", keep_last=1)
     with pytest.warns(UserWarning, match="could not delete .*e1.keras"):
         run(checkpoint, model, [1.0, 2.0])
@@ -598,12 +657,12 @@ def test_a_file_that_another_process_replaces_meanwhile_is_not_called_corrupt(
     after = {p: p.read_bytes() for p in tmp_path.iterdir()}
     for name, content in before.items():
         name.write_bytes(content)
-    digest = durable_checkpoint._sha256
+    digest = durable_checkpoint.records.sha256
 
     def replaced_just_now(asked):
         for name, content in after.items():
             name.write_bytes(content)
         return digest(asked)
 
-    monkeypatch.setattr(durable_checkpoint, "_sha256", replaced_just_now)
+    monkeypatch.setattr(durable_checkpoint.records, "sha256", replaced_just_now)
     assert verify(path) == "checksum"

@@ -202,6 +202,6 @@ def test_the_next_training_finishes_or_undoes_what_a_crash_left(tmp_path, monkey
         left = sorted(path.name for path in folder.iterdir())
         assert left in ([], [final, f"{final}.json", f"{final}.sha256"])
         if left:
-            digest = durable_checkpoint._sha256(folder / final)
+            digest = durable_checkpoint.records.sha256(folder / final)
             assert (folder / f"{final}.sha256").read_text() == f"{digest}  {final}\n"
             assert durable_checkpoint.read_record(folder / final)["sha256"] == digest

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import BACKEND
-from durable_checkpoint import DurableCheckpoint
+from durable_checkpoint import DurableCheckpoint, hdf5
 
 EPOCHS = 4
 ROWS = 64
@@ -148,8 +148,6 @@ def test_files_written_behind_the_training_hold_what_stock_s_hold(tmp_path, name
         verbose=0,
         callbacks=callbacks,
     )
-    learned = durable_checkpoint._layout_of(model, ending)
-    assert learned is not None and learned.pieces is not None
     for epoch in range(1, EPOCHS + 1):
         stock, ours = (tmp_path / f"{who}-{epoch}{ending}" for who in ("stock", "durable"))
         if ending == ".weights.h5":
@@ -167,7 +165,7 @@ def test_a_slow_disk_does_not_change_what_is_saved(tmp_path, monkeypatch, ending
     keras.utils.set_random_seed(3)
     model, x = dense("adam")
     y = np.random.rand(ROWS, 1).astype("float32")
-    write = durable_checkpoint._write_and_compare
+    write = durable_checkpoint.files.write_and_compare
     seen = []
 
     def later(temporary, members):
@@ -179,7 +177,7 @@ def test_a_slow_disk_does_not_change_what_is_saved(tmp_path, monkeypatch, ending
         seen.append(before == content())
         return write(temporary, members)
 
-    monkeypatch.setattr(durable_checkpoint, "_write_and_compare", later)
+    monkeypatch.setattr(durable_checkpoint.files, "write_and_compare", later)
     epochs = 5
     model.fit(
         x,
@@ -194,27 +192,23 @@ def test_a_slow_disk_does_not_change_what_is_saved(tmp_path, monkeypatch, ending
             ),
         ],
     )
-    assert seen == [True] * (epochs - 1)
-    for epoch in range(2, epochs + 1):
-        with (
-            durable_checkpoint._open_weights(str(tmp_path / f"stock-{epoch}{ending}")) as theirs,
-            durable_checkpoint._open_weights(str(tmp_path / f"durable-{epoch}{ending}")) as mine,
-        ):
-            theirs, mine = map(durable_checkpoint._arrays, (theirs, mine))
+    assert seen == [True] * epochs
+    for epoch in range(1, epochs + 1):
+        paths = [str(tmp_path / f"{who}-{epoch}{ending}") for who in ("stock", "durable")]
+        with hdf5.open_weights(paths[0]) as theirs, hdf5.open_weights(paths[1]) as mine:
+            theirs, mine = map(hdf5.arrays_in, (theirs, mine))
             assert theirs.keys() == mine.keys()
             assert all(theirs[n][()].tobytes() == mine[n][()].tobytes() for n in theirs)
 
 
 def test_saving_changes_nothing_in_the_training(tmp_path):
-    """Learning the layout writes numbers into the variables and puts the values back."""
-
     def train(callbacks):
         keras.utils.set_random_seed(3)
         model, x = dense("adam")
         model.fit(x, np.ones((ROWS, 1)), batch_size=8, epochs=3, verbose=0, callbacks=callbacks)
         return b"".join(
-            durable_checkpoint._bytes_of(keras.ops.convert_to_numpy(v)).tobytes()
-            for v in durable_checkpoint._variables_of(model)
+            durable_checkpoint.template.bytes_of(keras.ops.convert_to_numpy(v)).tobytes()
+            for v in [*model.variables, *model.optimizer.variables]
         )
 
     each_batch = DurableCheckpoint(tmp_path / "{epoch}-{batch}.keras", save_freq=1)
@@ -238,7 +232,7 @@ class Doubled(keras.layers.Layer):
 
 
 @pytest.mark.parametrize("ending", [".keras", ".weights.h5"])
-def test_a_layer_with_a_way_of_its_own_is_saved_by_stock_keras(tmp_path, ending):
+def test_a_layer_saves_what_its_own_method_hands_over(tmp_path, ending):
     model = keras.Sequential([keras.Input((4,)), Doubled(), keras.layers.Dense(1)])
     model.compile("adam", "mse")
     model.fit(
@@ -253,12 +247,11 @@ def test_a_layer_with_a_way_of_its_own_is_saved_by_stock_keras(tmp_path, ending)
             ),
         ],
     )
-    assert durable_checkpoint._layout_of(model, ending).pieces is None
     for epoch in (1, 2, 3):
         paths = [str(tmp_path / f"{who}-{epoch}{ending}") for who in ("stock", "durable")]
         with (
-            durable_checkpoint._open_weights(paths[0]) as theirs,
-            durable_checkpoint._open_weights(paths[1]) as mine,
+            hdf5.open_weights(paths[0]) as theirs,
+            hdf5.open_weights(paths[1]) as mine,
         ):
             assert theirs["layers/doubled/vars/0"][()] == mine["layers/doubled/vars/0"][()]
     assert durable_checkpoint.verify(paths[1]) == "checksum"
@@ -286,7 +279,7 @@ def test_a_vocabulary_is_in_every_file(tmp_path):
 
 
 def test_a_compiled_change_is_noticed(tmp_path):
-    """Another optimizer, another layout: it is learned again, and nothing old is written."""
+    """Another optimizer, another file: nothing old is written."""
     model, x = dense("adam")
     y = np.zeros((ROWS, 1))
     checkpoint = DurableCheckpoint(tmp_path / "m.weights.h5", save_weights_only=True)
@@ -310,13 +303,13 @@ def test_without_memory_on_the_device_the_copy_is_made_on_the_host(monkeypatch):
     if BACKEND == "jax":  # where JAX's arrays lie decides how they are copied
         array = type(variables[0].value)
         monkeypatch.setattr(array, "devices", lambda self: {Accelerator()})
-    values, buffers = durable_checkpoint._snapshot(variables, None)
+    values, buffers = durable_checkpoint.snapshot.take(variables, None)
     assert buffers is None and not any(isinstance(value, np.ndarray) for value in values)
     monkeypatch.setattr(keras.ops, "copy", full)
-    values, buffers = durable_checkpoint._snapshot(variables, None)
+    values, buffers = durable_checkpoint.snapshot.take(variables, None)
     assert buffers is values and all(isinstance(value, np.ndarray) for value in values)
     for value, variable in zip(values, variables, strict=True):
         assert value.tobytes() == keras.ops.convert_to_numpy(variable).tobytes()
     monkeypatch.setattr(keras.ops, "copy", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        durable_checkpoint._snapshot(variables, None)
+        durable_checkpoint.snapshot.take(variables, None)

@@ -1,0 +1,112 @@
+"""Data that can be taken up in mid-epoch."""
+
+import hashlib
+import math
+
+import keras
+import numpy as np
+
+
+class ShuffledBatches(keras.utils.PyDataset):
+    """Arrays in batches, in an order that depends on `seed` and the epoch alone.
+
+    Give it to `fit` with `shuffle=False`, and to `ExactBackupAndRestore` in `track`: a training
+    that was interrupted in the middle of an epoch then goes on with the very next batch.
+
+        batches = ShuffledBatches(x, y, batch_size=32, seed=7)
+        backup = ExactBackupAndRestore("backup", save_freq=100, track=[batches])
+        model.fit(batches, shuffle=False, epochs=10, callbacks=[backup])
+
+    Plain arrays cannot be taken up again like that. Where `fit(x, y)` stands in an epoch is known
+    to nobody outside; and its order comes from random numbers whose state is not a variable of the
+    model. On TensorFlow it is not even an order for each epoch: once `keras.utils.set_random_seed`
+    was called, `fit(x, y, shuffle=True)` of Keras 3.15 repeats the same permutation in every epoch.
+    An experiment that seems to go on exactly after an interruption may owe it to that alone.
+
+    The technique is that of data loaders that are a function of (seed, position) and have no state
+    beside it (Mohan et al., "CheckFreq", FAST 2021: each item once in every epoch, also across an
+    interruption).
+
+    Arguments:
+        x, y: Arrays with the same number of rows, or lists, tuples or dictionaries of such arrays,
+            as the model takes them. They are not copied; a batch is.
+        batch_size: Rows in a batch. The last one of an epoch has those that are left.
+        seed: A whole number, 0 or more.
+
+    Raises:
+        ValueError: Different numbers of rows; or `fit` asked for the batches in another order,
+            as it does unless `shuffle=False` is given.
+    """
+
+    def __init__(self, x, y, batch_size: int = 32, seed: int = 0):
+        super().__init__()
+        rows = {len(array) for array in keras.tree.flatten((x, y))}
+        if len(rows) != 1 or rows == {0}:
+            raise ValueError(f"x and y need the same number of rows, 1 or more, not {sorted(rows)}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size is a number of rows, 1 or more, not {batch_size}")
+        self.x, self.y = x, y
+        self.rows = rows.pop()
+        self.batch_size = batch_size
+        self.seed = seed
+        self.start(0)
+
+    def start(self, epoch: int, batch: int = 0) -> None:
+        """Let the next pass begin with `batch` of `epoch`, both counted from 0.
+
+        `ExactBackupAndRestore` calls it at the beginning of every epoch. Without it, passes are
+        counted: the epoch of the next one is that of the last complete one plus 1.
+        """
+        if not 0 <= batch < len(self):
+            raise ValueError(f"batch {batch} of {len(self)}")
+        self.epoch, self.first_batch = epoch, batch
+        self.order = np.random.default_rng([self.seed, epoch]).permutation(self.rows)
+        self._asked_for = -1
+        self._in_a_pass = False
+
+    def __len__(self) -> int:
+        return math.ceil(self.rows / self.batch_size)
+
+    @property
+    def num_batches(self) -> int:
+        """Batches in the next pass. Only a pass that goes on in mid-epoch has fewer than all."""
+        # `fit` takes the length of all its epochs from here before the first one begins, and that
+        # of the pass again when it begins.
+        return len(self) - (self.first_batch if self._asked_for < 0 else 0)
+
+    def __getitem__(self, index: int):
+        """Batch number `index` of this pass: arrays (x, y) with `batch_size` rows or fewer."""
+        if self._in_a_pass and index not in (0, self._asked_for + 1):
+            raise ValueError("ShuffledBatches shuffles by itself: call fit(..., shuffle=False)")
+        self._asked_for = index
+        begin = (self.first_batch + index) * self.batch_size
+        rows = self.order[begin : begin + self.batch_size]
+        return keras.tree.map_structure(lambda array: array[rows], (self.x, self.y))
+
+    def on_epoch_begin(self):
+        self._in_a_pass = True
+
+    def on_epoch_end(self):
+        # Keras calls it before the first epoch as well, and after a look at the first batch.
+        complete = self.first_batch + self._asked_for + 1 == len(self)
+        if self._in_a_pass and complete:
+            self.start(self.epoch + 1)
+        self._in_a_pass = False
+
+    def served(self) -> int:
+        """How many batches of this epoch have been asked for, those before `first_batch` too."""
+        return self.first_batch + self._asked_for + 1
+
+    def get_state(self) -> dict:
+        """What must be the same for an interrupted epoch to go on with the same rows."""
+        order = hashlib.sha256(self.order.astype("<i8").tobytes()).hexdigest()
+        structure = keras.tree.map_structure(
+            lambda array: f"{np.dtype(array.dtype).name} {list(array.shape[1:])}", (self.x, self.y)
+        )
+        return {
+            "rows": self.rows,
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+            "arrays": str(structure),
+            "order": order,
+        }

@@ -1,0 +1,53 @@
+"""What can go wrong, in words."""
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+
+# What a disk, a folder or its permissions answer. Other errors are those of the program.
+_NAMES = """
+    ENOSPC EDQUOT EROFS EIO EFBIG EACCES EPERM ENAMETOOLONG ENODEV ENXIO ESTALE EMFILE ENFILE
+    ETIMEDOUT EREMOTEIO ENOTCONN EHOSTDOWN EISDIR ENOTDIR ELOOP EBUSY
+"""
+OF_THE_DISK = {getattr(errno, name) for name in _NAMES.split() if hasattr(errno, name)}
+
+
+class CorruptCheckpointError(Exception):
+    """A checkpoint file is not what was saved. `path` names it, `reason` says what is wrong."""
+
+    def __init__(self, path, reason):
+        self.path = os.fspath(path)
+        self.reason = reason
+        super().__init__(f"{self.path}: {reason}")
+
+
+def explained(error, path, who="DurableCheckpoint"):
+    """The same error with the path, the free space, and what has become of the old file."""
+    folder = os.path.dirname(path)
+    free = "unknown free space"
+    with contextlib.suppress(OSError):
+        free = f"{shutil.disk_usage(folder).free / 1e6:.1f} MB free"
+    old = "the file saved before is as it was" if os.path.exists(path) else "no file was there"
+    return OSError(
+        number_of(error) or errno.EIO,
+        f"{who} could not save {path} ({free} in {folder}; {old}): "
+        f"{getattr(error, 'strerror', None) or error}",
+    )
+
+
+def number_of(error: BaseException) -> int | None:
+    """The errno of an error. h5py puts it into the text of an OSError or RuntimeError."""
+    number = getattr(error, "errno", None)
+    if not number and isinstance(error, (OSError, RuntimeError)):
+        found = re.search(r"errno = (\d+)", str(error))
+        number = int(found.group(1)) if found else None
+    return number
+
+
+def is_of_the_disk(error: BaseException, path: str) -> bool:
+    """Whether saving to `path` failed because of its disk or folder, not of the user's own code."""
+    if not isinstance(error, (OSError, RuntimeError)):
+        return False
+    return number_of(error) in OF_THE_DISK or isinstance(error, OSError) and path in str(error)

@@ -1,0 +1,617 @@
+"""The drop-in for `keras.callbacks.BackupAndRestore`: going on bit for bit."""
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+
+from . import errors, files, identity, locks, missing_state, reach, records, snapshot, training
+from .backup_file import Backup, npy_member
+from .batches import ShuffledBatches
+from .checkpoint import DurableCheckpoint
+from .encoding import decoded, encoded
+from .errors import CorruptCheckpointError
+from .signals import Asked, say
+from .tracked import Tracked
+from .training import TrainingState
+from .writer import BackgroundWriter
+
+FORMAT = 2  # of the file
+
+
+class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
+    """Back a training up so that, interrupted anywhere and run again, it ends in the same bits.
+
+    A drop-in for `keras.callbacks.BackupAndRestore`. Run the same program again after a crash, and
+    `fit` goes on where the newest backup was made. What differs:
+
+    - Restored are all variables that can be reached from the model through attributes, lists and
+      dictionaries: weights, optimizers, attached layers, metrics, seeds of dropout and
+      augmentation, states of recurrent layers, gradient accumulators; what layers save with methods
+      of their own, vocabularies included; generators of random numbers in attributes; the random
+      numbers of Python, NumPy and Keras; `History`; whether `SwapEMAWeights` has the averages in
+      the model; and the state of what is in `track`. The stock callback restores what
+      `save_weights` saves, and the epoch.
+    - Not restored are values that are nowhere in a variable: plain attributes of layers (numbers,
+      lists, arrays) that their `save_own_variables` does not save; local variables of functions;
+      callbacks that are not in `track`. State that is seen but cannot be kept (a lookup table of
+      TensorFlow that changes, a generator of PyTorch, a set of layers) is refused by `fit`.
+    - With `ShuffledBatches` in `track`, a backup in mid-epoch is taken up at the next batch. With
+      data of which the position is unknown (arrays, generators, `tf.data`, a `ShuffledBatches` not
+      in `track`) backups are made between epochs only, which a warning says if `save_freq` asks for
+      others: a batch is never trained twice. Whether such data comes in the same order again is up
+      to it. The stock callback begins the epoch anew, with the weights of its middle.
+    - Files are replaced as `DurableCheckpoint` does it, in the background, and two generations are
+      kept: if the newer one is damaged, training goes on from the older, and one line says so.
+    - A backup of another network, optimizer, backend or order of the data is refused.
+    - SIGTERM and SIGINT (Ctrl-C) let the batch end, make a backup and end the process, with status
+      143 (128 + 15) or 130 (128 + 2); the same command goes on from there. During validation they
+      wait for its end. A second one ends the process at once.
+    - No epoch is left behind on the model: a later `fit` begins where it is told to.
+
+    The state is taken, and put back, between two calls of Keras: before an epoch begins or before a
+    batch begins, when the callbacks have dealt with the one before. So callbacks in `track` may
+    stand before or after this one. Only in an epoch that is taken up in its middle Keras counts the
+    batches from 0 again (a `DurableCheckpoint` in `track` is told the true number), and callbacks
+    before this one see the beginning of a batch more than there is. The same bits need the same
+    machine, versions and number of threads, and operations that are deterministic: with TensorFlow
+    on a GPU, call `tf.config.experimental.enable_op_determinism()`.
+
+    What makes it exact was put together from MosaicML Composer's test of resumption, from data
+    loaders that know their position (CheckFreq, FAST 2021), and from measurements of what Keras
+    3.15.1 loses.
+
+    Arguments:
+        backup_dir: A folder for this call of `fit` alone.
+        save_freq: `"epoch"`, or a number of batches between two backups.
+        double_checkpoint: Accepted as in the original; two generations are kept in any case.
+        delete_checkpoint: Delete the backup when training has ended. With False it stays, and the
+            same program run again trains nothing and has the trained model.
+        track: Objects whose state belongs to the training: callbacks (`EarlyStopping` with its best
+            weights, `ReduceLROnPlateau`, checkpoints), `ShuffledBatches`,
+            `keras.random.SeedGenerator`, layers outside of the model, `numpy.random.Generator`,
+            and anything with `get_state()` and `set_state(state)`. Of a callback without these, all
+            attributes are kept that are numbers, texts, arrays, or lists and dictionaries of them.
+            One that bears the name of an argument of its constructor is a setting, and kept only if
+            it changes while `fit` runs. A warning names those of other types. The learning rate
+            comes from the backup.
+        background: Write in a thread while the training goes on, with up to two copies of the state
+            in memory.
+        signals: Those that end training with a backup; `()` for none. Only while `fit` runs, and
+            only in the main thread.
+
+    Raises:
+        ValueError: The backup is of a different training, or of a later epoch than `fit` is to end
+            with (what differs is named; nothing is changed on the disk, and no number in the
+            model); the model is not built; `ShuffledBatches` in `track` is not what `fit` trains
+            on; the model has state that cannot be kept.
+        CorruptCheckpointError: There are backups, and all are damaged.
+        BlockingIOError: Another process is training with the same `backup_dir`.
+        OSError: `backup_dir` cannot be used, or there was no room for the backup that a signal had
+            asked for. A backup that fails otherwise is a warning, and the older one stays.
+        SystemExit: After a signal.
+    """
+
+    def __init__(
+        self,
+        backup_dir: str | os.PathLike,
+        save_freq: str | int = "epoch",
+        double_checkpoint: bool = True,
+        delete_checkpoint: bool = True,
+        *,
+        track: Iterable = (),
+        background: bool = True,
+        signals: Iterable[int] = (signal.SIGTERM, signal.SIGINT),
+    ):
+        if isinstance(save_freq, bool) or (isinstance(save_freq, int) and save_freq < 1):
+            raise ValueError(
+                "Invalid value for argument `save_freq`: 'epoch' or a number of batches, 1 or "
+                f"more, not {save_freq!r}"
+            )
+        super().__init__(backup_dir, save_freq, double_checkpoint, delete_checkpoint)
+        self.track = list(track)
+        data = [tracked for tracked in self.track if isinstance(tracked, ShuffledBatches)]
+        if len(data) > 1:
+            raise ValueError("one training has one ShuffledBatches in track")
+        self._data = data[0] if data else None
+        self.background = background
+        self.signals = tuple(signals)
+        self.filepath = os.fspath(backup_dir)
+        self._folder = os.path.realpath(backup_dir)
+        self._tag = "backup"
+        self._spare_buffers = []
+        self._failed = None
+        self._shortened = None
+        self._swaps = []
+        self._writer = BackgroundWriter(
+            "ExactBackupAndRestore",
+            background=background,
+            warns=True,
+            next_time="the next backup tries again.",
+        )
+        self._asked = Asked(signals, self._is_training, self._what_follows_a_signal)
+
+    # ---- the hooks of Keras
+
+    def on_train_begin(self, logs=None):
+        if not self.model.built:
+            raise ValueError(
+                "To use ExactBackupAndRestore, the model must be built before `fit`: begin it with "
+                f"keras.Input, or call it on a batch of data. {self.model.name} is not built."
+            )
+        self._number = self._batches_since_last = self._batches_seen = 0
+        self._position = self._backed_up = self._found = self._failed = None
+        self._expect_whole_epochs()
+        self.model._initial_epoch = None
+        self._tracked = [Tracked(thing) for thing in self.track]
+        self._swaps = [
+            callback
+            for callback in _callbacks_of_this_fit()
+            if isinstance(callback, keras.callbacks.SwapEMAWeights)
+            and not any(callback is thing for thing in self.track)
+        ]
+        self._check_what_can_be_kept()
+        self._check_what_is_trained_on()
+        try:
+            os.makedirs(self._folder, exist_ok=True)
+            locks.lock(self)
+            for name in os.listdir(self._folder):
+                files.finish_or_remove(self._folder, name, self._tag)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            raise errors.explained(error, self._folder) from None
+        try:
+            self._find_a_backup()
+        except BaseException:
+            locks.unlock(self)
+            raise
+        self._asked.watch()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._model._initial_epoch = None
+        self._position = (epoch, 0)
+        self._batches_seen = 0
+        batch = 0
+        if self._found is not None:
+            batch = self._found.header["batch"]
+            if self._found.header["epoch"] != epoch:
+                self._close()
+                raise ValueError(
+                    f"{self.filepath} holds a backup of epoch {self._found.header['epoch'] + 1}, "
+                    f"but fit begins with epoch {epoch + 1}. {self._remedy()}"
+                )
+        if self._data is not None:
+            self._data.start(epoch, batch)
+        for tracked in self.track:
+            if isinstance(tracked, DurableCheckpoint):
+                tracked._batches_before = batch
+        if batch:
+            # The rest of an epoch is shorter than `fit` was told; it would warn of lost data.
+            self._shortened = warnings.catch_warnings()
+            self._shortened.__enter__()
+            warnings.filterwarnings("ignore", message="Your input ran out of data")
+            return
+        if self._found is not None:
+            self._restore()
+        self._back_up_if_due(at_least_once=self._backed_up is None)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self._data is None:
+            self._leave_if_asked()
+            return
+        batch += self._data.first_batch
+        if batch == 0:
+            return
+        if batch >= len(self._data):
+            # `fit` would run a step without data, which draws random numbers before it fails. It
+            # takes this for the end of the data instead.
+            raise StopIteration
+        self._position = (self._position[0], batch)
+        if self._found is not None:
+            self._restore()
+        elif self._data.served() < batch:
+            self._close()
+            raise ValueError("the ShuffledBatches in track is not what fit trains on")
+        self._back_up_if_due()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._batches_since_last += batch + 1 - self._batches_seen
+        self._batches_seen = batch + 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._current_epoch = epoch + 1
+        self._expect_whole_epochs()
+
+    def on_train_end(self, logs=None):
+        self._model._initial_epoch = None
+        self._expect_whole_epochs()
+        if self._found is not None:
+            self._restore()  # all epochs were trained before
+        elif self._asked.signal is not None or not self.delete_checkpoint:
+            self._position = (self._current_epoch, 0)
+            self._back_up(ended=True)
+        self._collect(waiting_for_at_most=0)
+        self._asked.release()
+        asked, failed = self._asked.signal, self._failed
+        if asked is None and self.delete_checkpoint:
+            self._delete()
+        self._close()
+        with contextlib.suppress(OSError):
+            os.rmdir(self._folder)
+        if failed is not None and (asked is not None or not self.delete_checkpoint):
+            raise failed
+        if asked is not None:
+            self._exit(asked)
+
+    def _expect_whole_epochs(self):
+        if self._shortened is not None:
+            self._shortened.__exit__(None, None, None)
+            self._shortened = None
+
+    # ---- which training is this?
+
+    def _check_what_can_be_kept(self):
+        for tracked in self._tracked:
+            names = tracked.not_kept()
+            if names:
+                warnings.warn(
+                    f"{self.filepath}: of {type(tracked.thing).__name__} no backup can hold "
+                    f"{', '.join(names)}. If that is state, give it get_state() and set_state()."
+                )
+        lost = [
+            f"{path.lstrip('/')} ({what})"
+            for path, what, thing in reach.follow(self._model).cannot_be_kept
+            if not any(thing is tracked for tracked in self.track)
+        ]
+        if lost:
+            raise ValueError(
+                f"{self.filepath}: the model has state that no backup can hold: {', '.join(lost)}. "
+                "Keep it outside of the model, and give it to track in an object with get_state() "
+                "and set_state()."
+            )
+
+    def _check_what_is_trained_on(self):
+        if self._data is None:
+            if self.save_freq != "epoch":
+                warnings.warn(
+                    f"{self.filepath}: backups are made between epochs only, since the position in "
+                    "this data is not known. Train on ShuffledBatches, and put it into track."
+                )
+            return
+        steps = self.params.get("steps")
+        if steps not in (None, len(self._data)):
+            raise ValueError(
+                f"fit trains on {steps} batches in an epoch, the ShuffledBatches in track has "
+                f"{len(self._data)}: train on it, without steps_per_epoch"
+            )
+
+    def _identity(self):
+        """What has to be the same for a training to go on exactly."""
+        return {
+            "backend": {"name": keras.backend.backend()},
+            "network": identity.architecture(self._model),
+            "optimizer": identity.optimizer_settings(self._model.optimizer),
+            "track": {str(i): type(tracked).__name__ for i, tracked in enumerate(self.track)},
+            "data": self._data.get_state() if self._data is not None else {},
+        }
+
+    def _refuse_another_training(self, header):
+        if self._data is not None:
+            self._data.start(header["epoch"])
+        if header.get("format") != FORMAT:
+            raise ValueError(
+                f"{self.filepath} holds a backup by another version of durable_checkpoint. Finish "
+                "its training with that version, choose another backup_dir, or delete this one to "
+                "begin anew."
+            )
+        here = self._identity()
+        for what, saved in header["identity"].items():
+            for key in [*saved, *here[what]]:
+                values = [str(side.get(key)) for side in (saved, here[what])]
+                if values[0] == values[1]:
+                    continue
+                short = max(map(len, values)) < 60
+                raise ValueError(
+                    f"{self.filepath} holds a backup of another training. Its {what} differs"
+                    + (f": {key} is {values[0]} there and {values[1]} here" if short else "")
+                    + (f" in {key}" if not short else "")
+                    + f". {self._remedy()}"
+                )
+        if len(header["swapped"]) != len(self._swaps):
+            raise ValueError(
+                f"{self.filepath} holds a backup of another training, with "
+                f"{len(header['swapped'])} SwapEMAWeights instead of {len(self._swaps)} in "
+                f"callbacks. {self._remedy()}"
+            )
+        problem = missing_state.make(self._model, header, self._data)
+        if problem:
+            raise ValueError(
+                f"{self.filepath} holds a backup of another training: {problem}. {self._remedy()}"
+            )
+        self._say_what_else_differs(header)
+
+    def _say_what_else_differs(self, header):
+        now = records.versions()
+        changed = [
+            f"{name} {there} there, {now.get(name)} here"
+            for name, there in header["versions"].items()
+            if now.get(name) != there
+        ]
+        if changed:
+            say(
+                f"{self.filepath}: the backup was made with other versions ({'; '.join(changed)}). "
+                "It is used; the same bits are not certain"
+            )
+
+    def _remedy(self):
+        return (
+            "Go on as it was begun, choose another backup_dir, or delete this one to begin anew; "
+            "nothing was changed."
+        )
+
+    # ---- finding a backup, and putting it back
+
+    def _slots(self):
+        return [os.path.join(self._folder, f"backup-{slot}.npz") for slot in (0, 1)]
+
+    def _find_a_backup(self):
+        found, damaged = [], []
+        for path in filter(os.path.exists, self._slots()):
+            try:
+                found.append(Backup(path))
+            except CorruptCheckpointError as error:
+                damaged.append(f"{path} is damaged ({error.reason})")
+        if not found:
+            if damaged:
+                raise CorruptCheckpointError(
+                    self._folder,
+                    f"no valid backup: {'; '.join(damaged)}. Delete the folder to begin anew",
+                )
+            if os.path.exists(self._weights_path):
+                warnings.warn(
+                    f"{self.filepath} holds a backup by keras.callbacks.BackupAndRestore, which "
+                    "has not all of a training's state. It is not used."
+                )
+            return
+        newest = max(found, key=lambda backup: backup.header["number"])
+        header = newest.header
+        self._refuse_another_training(header)
+        if damaged:
+            place = f"epoch {header['epoch'] + 1}, batch {header['batch'] + 1}"
+            say(f"{damaged[0]}: going on from {newest.path}, at {place}")
+        self._found = newest
+        self._number = header["number"]
+        epochs = self.params.get("epochs", header["epoch"] + 1)
+        over = header["ended"] and (header["stopped"] or header["epoch"] == epochs)
+        if not over and header["epoch"] >= epochs:
+            raise ValueError(
+                f"{self.filepath} holds a backup of epoch {header['epoch'] + 1}, but fit is to end "
+                f"after epoch {epochs}. {self._remedy()}"
+            )
+        self._model._initial_epoch = epochs if over else header["epoch"]
+        self._current_epoch = header["epoch"]
+
+    def _restore(self):
+        header, arrays = self._found.header, self._found.arrays
+        self._found = None
+        here = TrainingState(self._model)
+        values = {
+            name: value.view(np.dtype(dtype))
+            for (name, _, dtype), value in zip(header["variables"], arrays["variable"], strict=True)
+        }
+        own = {
+            path: value.view(np.dtype(dtype))
+            for (path, dtype), value in zip(header["own"], arrays["own"], strict=True)
+        }
+        assets = {
+            path: value.tobytes()
+            for path, value in zip(header["assets"], arrays["asset"], strict=True)
+        }
+        if own or assets != here.recording.assets:
+            saved = {path: values[name] for path, name in header["description"]["paths"].items()}
+            here.restore_arrays(saved | own, assets)
+        for name, value in values.items():
+            if name in here.variables:  # else it is a metric that begins at zero
+                here.variables[name].assign(value)
+        state = decoded(header["state"], arrays["array"])
+        here.set_generators(state["generators"])
+        for tracked, its_state in zip(self._tracked, header["track"], strict=True):
+            tracked.set_state(decoded(its_state, arrays["array"]))
+        for swap, swapped in zip(self._swaps, header["swapped"], strict=True):
+            swap._ema_weights_in_model = swapped
+        history = self._model.history
+        if history is not None:
+            history.history, history.epoch = state["history"], state["epochs"]
+        training.set_random_state(state["random"])
+        self._batches_since_last = 0
+        self._backed_up = (header["epoch"], header["batch"])
+
+    # ---- making one
+
+    def _back_up_if_due(self, at_least_once=False):
+        due = at_least_once or self._asked.signal is not None
+        if self.save_freq == "epoch" or self._data is None:
+            due = due or self._position[1] == 0
+        else:
+            due = due or self._batches_since_last >= self.save_freq
+        if due and self._position != self._backed_up:
+            self._back_up()
+        self._leave_if_asked()
+
+    def _back_up(self, ended=False):
+        self._collect(waiting_for_at_most=1)
+        model = self.model  # not _model: on JAX this brings the variables up to date
+        epoch, batch = self._position
+        self._number += 1
+        self._batches_since_last = 0
+        self._backed_up = self._position
+        now = TrainingState(model)
+        history = model.history
+        arrays = []
+        state = {
+            "generators": now.generators(),
+            "history": history.history if history is not None else {},
+            "epochs": history.epoch if history is not None else [],
+            "random": training.random_state(),
+        }
+        # A backup that knows of a checkpoint's best value may not be there before that checkpoint.
+        under_way = {
+            i: (tracked.thing, tracked.state(), tracked.thing.saves_under_way())
+            for i, tracked in enumerate(self._tracked)
+            if isinstance(tracked.thing, DurableCheckpoint)
+        }
+        own = now.arrays()
+        header = {
+            "format": FORMAT,
+            "versions": records.versions(),
+            "number": self._number,
+            "epoch": epoch,
+            "batch": batch,
+            "ended": ended,
+            "stopped": bool(model.stop_training),
+            "identity": self._identity(),
+            "description": now.description(),
+            "own": [[path, training.dtype_of(array)] for path, array in own.items()],
+            "assets": list(now.recording.assets),
+            "swapped": [bool(swap._ema_weights_in_model) for swap in self._swaps],
+            "state": encoded(state, arrays),
+            "track": [
+                None if i in under_way else encoded(tracked.state(), arrays)
+                for i, tracked in enumerate(self._tracked)
+            ],
+        }
+        buffers = self._spare_buffers.pop() if self._spare_buffers else None
+        values, reusable = snapshot.take(list(now.variables.values()), buffers)
+        header["variables"] = [
+            [name, list(value.shape), training.dtype_of(value)]
+            for name, value in zip(now.variables, values, strict=True)
+        ]
+        groups = {
+            "variable": values,
+            "array": arrays,
+            "own": list(own.values()),
+            "asset": [np.frombuffer(a, np.uint8) for a in now.recording.assets.values()],
+        }
+        path = self._slots()[self._number % 2]
+        record = {
+            "file": os.path.basename(path),
+            "number": self._number,
+            "epoch": epoch + 1,
+            "batch": batch,
+            "saved_at": time.time(),
+            "versions": records.versions(),
+        }
+
+        def write():
+            try:
+                for i, (checkpoint, its_state, saves) in under_way.items():
+                    header["track"][i] = encoded(checkpoint.state_after(its_state, saves), arrays)
+                self._note_which_metrics_are_zero(header, values)
+                self._write(header, groups, path, record)
+            finally:
+                if reusable is not None:
+                    self._spare_buffers.append(reusable)
+
+        self._writer.submit(path, write)
+        if not self.background:
+            self._collect(waiting_for_at_most=0)
+
+    def _note_which_metrics_are_zero(self, header, values):
+        metrics = set(header["description"]["metrics"])
+        header["description"]["nonzero metrics"] = [
+            name
+            for (name, _, _), value in zip(header["variables"], values, strict=True)
+            if name in metrics and snapshot.as_array(value).any()
+        ]
+
+    def _write(self, header, groups, path, record):
+        temporary = os.path.join(self._folder, f".{self._tag}.saving0.{os.path.basename(path)}")
+        try:
+            text = json.dumps(header).encode()
+            members = [("state.json", len(text), lambda: [text])]
+            for kind, several in groups.items():
+                for i, value in enumerate(several):
+                    members.append(npy_member(f"{kind}-{i:05d}.npy", value))
+            digest = files.write_and_compare(temporary, members)
+            record = {**record, "bytes": os.path.getsize(temporary), "sha256": digest}
+            files.publish(temporary, path, record, self._tag)
+        except BaseException:
+            files.clear_away(temporary)
+            raise
+
+    def _collect(self, waiting_for_at_most):
+        """Take note of the backups that have ended; wait while more than that many have not."""
+        for ended in self._writer.collect(waiting_for_at_most):
+            self._failed = ended if isinstance(ended, OSError) else None
+
+    def _delete(self):
+        backups = sorted(
+            (records.read_json(f"{path}.json") or {}).get("number", 0) for path in self._slots()
+        )
+        for number in backups:  # the older first: what is left if this is cut off, goes on exactly
+            path = self._slots()[number % 2]
+            for gone in (f"{path}.sha256", path, f"{path}.json"):
+                files.remove(gone)
+        for path in self._slots():
+            for gone in (f"{path}.sha256", path, f"{path}.json"):
+                files.remove(gone)
+
+    def _close(self):
+        """Training is over: let others use the folder, and give the signals back."""
+        self._collect(waiting_for_at_most=0)
+        self._asked.release()
+        self._spare_buffers.clear()
+        self._writer.close()
+        locks.unlock(self)
+
+    # ---- signals
+
+    def _what_follows_a_signal(self):
+        if self._data is not None:
+            return "then a backup is made"
+        return "then going back to its epoch's start"
+
+    def _is_training(self, frame):
+        while frame is not None:
+            if frame.f_code.co_name == "fit" and frame.f_locals.get("self") is self._model:
+                return True
+            frame = frame.f_back
+        return False
+
+    def _leave_if_asked(self):
+        asked = self._asked.signal
+        if asked is None:
+            return
+        self._collect(waiting_for_at_most=0)
+        failed = self._failed
+        self._close()
+        if failed is not None:
+            raise failed
+        self._exit(asked)
+
+    def _exit(self, asked):
+        epoch, batch = self._backed_up
+        say(
+            f"{self.filepath}: backed up at epoch {epoch + 1}, batch {batch + 1}; "
+            "run the same command again to go on"
+        )
+        raise SystemExit(128 + asked)
+
+
+def _callbacks_of_this_fit():
+    """The callbacks of the list that is calling one of them just now; Keras tells no callback."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, keras.callbacks.CallbackList):
+            return caller.callbacks
+        frame = frame.f_back
+    return []

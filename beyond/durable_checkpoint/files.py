@@ -1,0 +1,196 @@
+"""From memory to the disk: the new file is complete before it takes the place of the old one.
+
+How a file is replaced (Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014; SQLite,
+"Atomic Commit In SQLite"): the new one is written under a temporary name in the same folder,
+flushed to the disk, read back and compared, and only then renamed over the old one. Renaming is
+atomic.
+"""
+
+import concurrent.futures
+import contextlib
+import fcntl
+import json
+import os
+import threading
+import time
+import zipfile
+
+from . import records
+from .hdf5 import CHUNK_BYTES
+
+
+def write_and_compare(temporary, members):
+    """Write a file, flush it to the disk, read it back and compare. Returns its SHA-256.
+
+    Arguments:
+        members: What is in it. For a zip archive: (name, size in bytes, pieces) for each member,
+            none of them compressed. For a file that is no archive: one member with the name None.
+            `pieces`: a function that returns them, since they are needed twice.
+
+    Raises:
+        OSError: It could not be written, or the disk returned something else.
+    """
+    places = []
+    with open(temporary, "wb") as file:
+        if members[0][0] is None:
+            file.writelines(members[0][2]())
+            places = [(0, members[0][2])]
+        else:
+            with zipfile.ZipFile(file, "w") as archive:
+                for name, size, pieces in members:
+                    info = zipfile.ZipInfo(name, time.localtime()[:6])
+                    info.external_attr = 0o600 << 16
+                    large = size > zipfile.ZIP64_LIMIT
+                    with archive.open(info, "w", force_zip64=large) as member:
+                        start = file.tell()
+                        for piece in pieces():
+                            member.write(piece)
+                    places.append((start, pieces))
+        file.flush()
+        # The sum is computed while the disk writes. What it is of, is compared below.
+        digest = _in_the_meantime(records.sha256, temporary)
+        _sync(file.fileno())
+        _forget_in_memory(file.fileno())
+    with open(temporary, "rb") as again:
+        for start, pieces in places:
+            again.seek(start)
+            if not all(_read_and_compare(again, piece) for piece in pieces()):
+                raise OSError(f"the disk did not return what was written to {temporary}")
+    return digest()
+
+
+def _in_the_meantime(function, *arguments):
+    """Call `function` in a thread. Returns a function that waits for it and returns its result."""
+    result = concurrent.futures.Future()
+
+    def run():
+        try:
+            result.set_result(function(*arguments))
+        except BaseException as error:  # noqa: BLE001, raised by whoever asks for the result
+            result.set_exception(error)
+
+    try:
+        threading.Thread(target=run).start()
+    except RuntimeError:  # no new thread at the end of a program: the last save is still written
+        run()
+    return result.result
+
+
+def _read_and_compare(file, piece):
+    """Whether `file` goes on with `piece`."""
+    expected = memoryview(piece)
+    buffer = bytearray(min(CHUNK_BYTES, max(len(expected), 1)))
+    for start in range(0, len(expected), len(buffer)):
+        part = expected[start : start + len(buffer)]
+        if len(part) < len(buffer):
+            buffer = bytearray(len(part))
+        if file.readinto(buffer) != len(part) or buffer != part:
+            return False
+    return True
+
+
+def _forget_in_memory(descriptor):
+    """Let the next reading come from the disk, not from the memory of the operating system."""
+    if hasattr(os, "posix_fadvise"):
+        with contextlib.suppress(OSError):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def flush(temporary):
+    """Let what another library wrote reach the disk."""
+    with open(temporary, "rb+") as file:
+        _sync(file.fileno())
+        _forget_in_memory(file.fileno())
+
+
+def publish(temporary, path, record, tag):
+    """Give the complete file at `temporary` its final name, and note its checksum and record.
+
+    After each line a crash leaves a file under `path` that `verify` accepts, if there was one:
+    the record goes to the disk first, under its pending name, so that the checksums of both the
+    old and the new file are known while they are exchanged.
+    """
+    folder, name = os.path.split(path)
+    pending = os.path.join(folder, f".{tag}.pending.{name}.json")
+    checksum = os.path.join(folder, f".{tag}.saving.{name}.sha256")
+    try:
+        _write_durably(checksum, checksum_line(path, record))
+        _write_durably(pending, json.dumps(record, indent=1).encode())
+        sync_folder(folder)
+        os.replace(temporary, path)
+    except OSError:
+        clear_away(pending)
+        clear_away(checksum)
+        raise
+    sync_folder(folder)
+    os.replace(checksum, f"{path}.sha256")
+    os.replace(pending, f"{path}.json")
+    sync_folder(folder)
+
+
+def finish_or_remove(folder, name, tag):
+    """If `name` is what a save left that was cut off, complete that save or undo it."""
+    leftover = os.path.join(folder, name)
+    if name.startswith(f".{tag}.pending."):
+        path = os.path.join(folder, name.split(".pending.", 1)[1].removesuffix(".json"))
+        if records.pending_record_applies(path):
+            _note_checksum(path, records.read_json(leftover), leftover, tag)
+        else:
+            remove(leftover)
+    elif name.startswith(f".{tag}.saving"):
+        remove(leftover)
+    else:
+        return False
+    return True
+
+
+def _note_checksum(path, record, pending, tag):
+    replace_durably(f"{path}.sha256", checksum_line(path, record), tag)
+    os.replace(pending, f"{path}.json")
+    sync_folder(os.path.dirname(path))
+
+
+def checksum_line(path, record):
+    return f"{record['sha256']}  ".encode() + os.fsencode(os.path.basename(path)) + b"\n"
+
+
+def replace_durably(path, content, tag):
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{tag}.saving.{name}")
+    _write_durably(temporary, content)
+    os.replace(temporary, path)
+
+
+def _write_durably(path, content):
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        _sync(file.fileno())
+
+
+def _sync(descriptor):
+    # On macOS fsync leaves the data in the drive's cache.
+    if hasattr(fcntl, "F_FULLFSYNC"):
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
+
+
+def sync_folder(folder):
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        _sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove(path):
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def clear_away(path):
+    """`remove` after a failure: what cannot be removed either does not hide the first error."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)

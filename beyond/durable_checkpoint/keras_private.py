@@ -1,0 +1,143 @@
+"""Everything private of Keras that this package uses. Each name is pinned by a test.
+
+- `H5IOStore`, `DiskIOStore`, `_save_state`, `_load_state`, `_serialize_model_as_json` and
+  `get_attr_skipset` of `keras.src.saving.saving_lib`, with `KerasSaveable`: what Keras saves
+- `BaseOptimizer.save_own_variables`, which hands over copies; see `_optimizers_hand_over_variables`
+- `_save_model`, `_get_file_path`, `_set_monitor_op`, `_is_improvement`, `monitor_op`, `best` and
+  `_current_epoch` of `ModelCheckpoint`, used by `checkpoint.py`
+- `_initial_epoch` of `Model`, as in the stock `BackupAndRestore`; `_symbolic_build` of `Model`
+- `global_seed_generator` of `keras.src.random`: the random numbers that are drawn without a seed
+- `_trainable_variables` of an optimizer: what it was built with
+- `_ema_weights_in_model` of `SwapEMAWeights`: whether the averages are in the model at the moment
+"""
+
+import contextlib
+import threading
+
+import keras
+from keras.src.backend.common import global_state
+from keras.src.optimizers.base_optimizer import BaseOptimizer
+from keras.src.random import seed_generator
+from keras.src.saving import saving_lib
+from keras.src.saving.keras_saveable import KerasSaveable
+
+__all__ = ["DiskIOStore", "H5IOStore", "KerasSaveable"]
+
+H5IOStore = saving_lib.H5IOStore
+DiskIOStore = saving_lib.DiskIOStore
+
+
+def save_state(model: keras.Model, weights_store, assets_store=None) -> None:
+    """Let Keras's own saving walk over `model` write into these stores."""
+    with _attributes_to_skip_remembered(), _optimizers_hand_over_variables():
+        saving_lib._save_state(
+            model,
+            weights_store=weights_store,
+            assets_store=assets_store,
+            inner_path="",
+            visited_saveables=set(),
+        )
+
+
+def load_state(model: keras.Model, weights_store, assets_store=None) -> None:
+    """Let Keras's own loading walk over `model` read from these stores. Errors are raised.
+
+    As `Model.load_weights` does it: an object that fails at one path may succeed at another one.
+    """
+    failed, errors = set(), {}
+    saving_lib._load_state(
+        model,
+        weights_store=weights_store,
+        assets_store=assets_store,
+        inner_path="",
+        visited_saveables=set(),
+        failed_saveables=failed,
+        error_msgs=errors,
+    )
+    for identity in failed:
+        saveable, error = errors[identity]
+        raise ValueError(
+            f"{type(saveable).__name__} {getattr(saveable, 'name', '')!r} did not load: {error}"
+        ) from error
+
+
+def serialize_model_as_json(model: keras.Model) -> tuple[str, str]:
+    """`config.json` and `metadata.json` of a `.keras` archive."""
+    return saving_lib._serialize_model_as_json(model)
+
+
+@contextlib.contextmanager
+def _attributes_to_skip_remembered():
+    """Let `get_attr_skipset` compute its sets once per walk instead of once per object.
+
+    Keras 3.15 stores them under "saving_attr_skipset_..." and looks for "saving_attr_skiplist_...",
+    so it never finds them and builds a new layer for every object it visits. The sets are the same.
+    """
+    names = []
+    for kind in ("Layer", "Functional", "Sequential", "Optimizer", "Metric", "Loss", "Operation"):
+        name = f"saving_attr_skiplist_{kind}"
+        if global_state.get_global_attribute(name, None) is None:
+            try:
+                skipset = saving_lib.get_attr_skipset(kind)
+            except ValueError:  # a kind that this version does not know
+                continue
+            global_state.set_global_attribute(name, skipset)
+            names.append(name)
+    try:
+        yield
+    finally:
+        for name in names:
+            global_state.set_global_attribute(name, None)
+
+
+_SAVE_OWN_VARIABLES = BaseOptimizer.save_own_variables
+_walks = 0
+_walks_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def _optimizers_hand_over_variables():
+    """Let an optimizer give a store that asks for variables its variables, not copies of them.
+
+    Keras's own method copies every array to the host before it hands it over. A store without
+    `takes_variables` gets what it always gets, also in another thread.
+    """
+    global _walks
+    with _walks_lock:
+        _walks += 1
+        BaseOptimizer.save_own_variables = _save_own_variables
+    try:
+        yield
+    finally:
+        with _walks_lock:
+            _walks -= 1
+            if not _walks:
+                BaseOptimizer.save_own_variables = _SAVE_OWN_VARIABLES
+
+
+def _save_own_variables(optimizer, store):
+    if getattr(store, "takes_variables", False):
+        for number, variable in enumerate(optimizer.variables):
+            store[str(number)] = variable
+    else:
+        _SAVE_OWN_VARIABLES(optimizer, store)
+
+
+def symbolic_build(model: keras.Model, batch) -> None:
+    """Let Keras make what it makes at the first batch, without computing anything."""
+    model._symbolic_build(data_batch=batch)
+
+
+def built_with(optimizer) -> list[keras.Variable]:
+    """The variables an optimizer was built with."""
+    return list(optimizer._trainable_variables)
+
+
+def random_state_of_keras():
+    """The state of the generator of numbers drawn without a seed, None if none was drawn yet."""
+    generator = global_state.get_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR)
+    return None if generator is None else keras.ops.convert_to_numpy(generator.state)
+
+
+def set_random_state_of_keras(state) -> None:
+    seed_generator.global_seed_generator().state.assign(state)

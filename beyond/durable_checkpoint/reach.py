@@ -1,0 +1,129 @@
+"""What a model's training may depend on, found by following its attributes.
+
+Keras saves less than a training depends on: seed generators, metrics and states of recurrent layers
+are in none of its files. They are found here, by following attributes, lists, tuples and
+dictionaries from the model to its layers, optimizers, metrics and losses, and to objects of the
+user's own classes.
+"""
+
+import collections
+import random
+import sys
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from .keras_private import KerasSaveable
+
+# Objects of these packages are not opened; what they hold is none of the training's state.
+_LIBRARIES = sys.stdlib_module_names | {
+    *("keras", "tensorflow", "jax", "jaxlib", "torch", "numpy", "h5py", "tf_keras", "ml_dtypes"),
+    *("optree", "absl", "google", "wrapt", "durable_checkpoint"),
+}
+_CONTAINERS = (list, tuple, dict, set, frozenset, collections.deque)
+# There before and after its owner is built; other attributes lead to the same objects only then.
+_FIRST = {"_user_metrics"}
+_SKIPPED = {"_tracker", "_inbound_nodes", "_outbound_nodes", "_jax_state"}
+
+
+class Found(NamedTuple):
+    """`thing` is state: a variable, or a generator of random numbers. `owner` has it."""
+
+    path: str
+    owner: object
+    thing: object
+
+
+class Reached:
+    """Everything that was found.
+
+    Attributes:
+        variables: `keras.Variable` objects, and `tf.Variable` objects that are no part of one.
+        generators: `numpy.random.Generator`, `numpy.random.RandomState`, `random.Random`.
+        optimizers: (path, optimizer).
+        cannot_be_kept: (path, what it is, the object), for state that no backup can hold.
+    """
+
+    def __init__(self):
+        self.variables: list[Found] = []
+        self.generators: list[Found] = []
+        self.optimizers: list[tuple[str, keras.optimizers.Optimizer]] = []
+        self.cannot_be_kept: list[tuple[str, str, object]] = []
+
+
+def follow(model: keras.Model) -> Reached:
+    """Follow the attributes of `model`. The order is the same in every run of a program."""
+    reached = Reached()
+    seen = set()
+    # Depth first, and a stack instead of recursion: networks can be deep.
+    waiting = [("", None, model)]
+    while waiting:
+        path, owner, thing = waiting.pop()
+        if id(thing) in seen:
+            continue
+        kind = type(thing)
+        if thing is None or kind in (bool, int, float, str, bytes) or isinstance(thing, type):
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, keras.Variable) or _is_variable_of_tensorflow(thing):
+            reached.variables.append(Found(path, owner, thing))
+        elif isinstance(thing, (np.random.Generator, np.random.RandomState, random.Random)):
+            reached.generators.append(Found(path, owner, thing))
+        elif _is_generator_of_tensorflow(thing):
+            waiting.append((f"{path}/state", owner, thing.state))
+        elif _cannot_be_kept(thing):
+            reached.cannot_be_kept.append((path, f"{kind.__module__}.{kind.__qualname__}", thing))
+        elif isinstance(thing, _CONTAINERS):
+            if isinstance(thing, (set, frozenset)) and any(map(_may_have_state, thing)):
+                reached.cannot_be_kept.append((path, "a set, which has no order", thing))
+            waiting += reversed([(f"{path}/{key}", owner, item) for key, item in _items(thing)])
+        elif _is_opened(thing):
+            if isinstance(thing, keras.optimizers.Optimizer):
+                reached.optimizers.append((path, thing))
+            names = sorted(set(vars(thing)) - _SKIPPED, key=lambda name: (name not in _FIRST, name))
+            waiting += reversed([(f"{path}/{name}", thing, vars(thing)[name]) for name in names])
+    return reached
+
+
+def _items(container) -> Iterable:
+    return list(container.items()) if isinstance(container, dict) else enumerate(list(container))
+
+
+def _is_opened(thing):
+    if isinstance(thing, (KerasSaveable, keras.random.SeedGenerator)):
+        return True
+    root = type(thing).__module__.partition(".")[0]
+    return hasattr(thing, "__dict__") and root not in _LIBRARIES and not callable_only(thing)
+
+
+def callable_only(thing) -> bool:
+    """Functions and methods, which are no objects with a state of their own."""
+    return type(thing).__name__ in ("function", "builtin_function_or_method", "method", "partial")
+
+
+def _may_have_state(thing):
+    return isinstance(thing, (KerasSaveable, keras.Variable, keras.random.SeedGenerator))
+
+
+def _of_tensorflow(thing):
+    return type(thing).__module__.startswith("tensorflow.")
+
+
+def _is_variable_of_tensorflow(thing):
+    if not (_of_tensorflow(thing) and hasattr(thing, "assign") and hasattr(thing, "numpy")):
+        return False
+    return getattr(thing.dtype, "name", "") != "string"
+
+
+def _is_generator_of_tensorflow(thing):
+    return _of_tensorflow(thing) and type(thing).__name__ == "Generator" and hasattr(thing, "state")
+
+
+def _cannot_be_kept(thing):
+    if _of_tensorflow(thing):
+        if hasattr(thing, "assign"):
+            return True  # a variable of texts
+        return type(thing).__name__ in ("MutableHashTable", "DenseHashTable", "FIFOQueue")
+    return type(thing).__module__ == "torch" and type(thing).__name__ == "Generator"

@@ -1,0 +1,199 @@
+"""All state that a training depends on: taken, compared, and put back."""
+
+import os
+import random
+import tempfile
+import warnings
+
+import keras
+import numpy as np
+
+from . import keras_private, reach, walk
+
+
+class TrainingState:
+    """The state of a model in training, as it is reached at this moment.
+
+    It is what Keras's saving walk reaches, with everything of `reach`: seed generators, metrics,
+    states of recurrent layers, gradient accumulators, further optimizers, and generators of random
+    numbers that the model holds.
+
+    Attributes:
+        variables: Variables by name, each once. The name says where it was found: its number in
+            `model.variables` or `model.optimizer.variables`, its path in Keras's files, or the
+            attributes that lead to it.
+        recording: The saving walk, for arrays that are no variables and for files of layers.
+        reached: What following attributes found.
+    """
+
+    def __init__(self, model: keras.Model):
+        self.model = model
+        self.recording = walk.record(model)
+        self.reached = reach.follow(model)
+        named = {}
+        optimizer = getattr(model, "optimizer", None)
+        groups = [
+            ("model", enumerate(model.variables)),
+            ("optimizer", enumerate(optimizer.variables if optimizer is not None else ())),
+            ("saved", self._recorded_variables()),
+            ("found", [(found.path, found.thing) for found in self.reached.variables]),
+        ]
+        self.variables = {}
+        for group, variables in groups:
+            for key, variable in variables:
+                if id(variable) not in named:
+                    named[id(variable)] = f"{group}/{key}".replace("//", "/")
+                    self.variables[named[id(variable)]] = variable
+        self.names = named
+
+    def _recorded_variables(self):
+        values = self.recording.values
+        for path, number in self.recording.paths().items():
+            if isinstance(values[number], keras.Variable):
+                yield path, values[number]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Arrays that layers save with methods of their own, by their path in Keras's files."""
+        values = self.recording.values
+        return {
+            path: values[number]
+            for path, number in self.recording.paths().items()
+            if not isinstance(values[number], keras.Variable)
+        }
+
+    def description(self) -> dict:
+        """What a backup has to know to find its way back into a model that is made anew."""
+        return {
+            "optimizers": [
+                {
+                    "path": path,
+                    "built": bool(optimizer.built),
+                    "with": [self.names.get(id(v)) for v in keras_private.built_with(optimizer)]
+                    if optimizer.built
+                    else [],
+                }
+                for path, optimizer in self.reached.optimizers
+            ],
+            "metrics": [
+                self.names[id(found.thing)]
+                for found in self.reached.variables
+                if isinstance(found.owner, keras.metrics.Metric)
+            ],
+            "paths": {
+                path: self.names[id(self.recording.values[number])]
+                for path, number in self.recording.paths().items()
+                if isinstance(self.recording.values[number], keras.Variable)
+            },
+        }
+
+    def generators(self) -> dict:
+        """The state of generators of random numbers in the model's attributes."""
+        return {found.path: _state_of_generator(found.thing) for found in self.reached.generators}
+
+    def set_generators(self, states: dict) -> None:
+        for found in self.reached.generators:
+            if found.path in states:
+                _set_state_of_generator(found.thing, states[found.path])
+
+    def restore_arrays(self, arrays: dict[str, np.ndarray], assets: dict[str, bytes]) -> None:
+        """Hand `arrays`, by their paths, to Keras's loading methods; and files, if they differ.
+
+        Arguments:
+            arrays: All arrays of the walk, those of variables included.
+            assets: Content of files by path, as in `walk.Recording`.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            store = None
+            if assets and assets != self.recording.assets:
+                for path, content in assets.items():
+                    os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
+                    with open(os.path.join(folder, path), "wb") as file:
+                        file.write(content)
+                store = keras_private.DiskIOStore(folder, mode="r")
+            with warnings.catch_warnings():
+                # Of an optimizer that is not built yet; its variables are put back one by one.
+                warnings.filterwarnings("ignore", message="Skipping variable loading")
+                keras_private.load_state(self.model, GivenArrays(arrays), store)
+
+
+class GivenArrays(keras_private.H5IOStore):
+    """Gives Keras's loading walk arrays from memory, and notes which of them were asked for.
+
+    Arguments:
+        arrays: Arrays by their path in Keras's HDF5 files.
+    """
+
+    def __init__(self, arrays: dict[str, np.ndarray]):  # without super(): there is no file
+        self.mode = "r"
+        self.groups = {}
+        self.read = set()
+        for path, array in arrays.items():
+            group, _, key = f"/{path}".rpartition("vars/")
+            self.groups.setdefault(group.strip("/"), {})[key] = array
+
+    def __bool__(self):
+        return True
+
+    def get(self, path):
+        return _Group(self, path, self.groups.get(path, {}))
+
+    def has_path(self, path):
+        return any(f"{group}/".startswith(f"{path}/") for group in self.groups)
+
+    def close(self):
+        pass
+
+
+class _Group(dict):
+    def __init__(self, store, path, content):
+        super().__init__(content)
+        self._store, self._path = store, path
+
+    def __getitem__(self, key):
+        self._store.read.add(f"{self._path}/vars/{key}".lstrip("/"))
+        return super().__getitem__(key)
+
+
+def random_state() -> dict:
+    """The state of the random numbers that belong to no object."""
+    return {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(legacy=False),
+        "keras": keras_private.random_state_of_keras(),
+    }
+
+
+def set_random_state(state: dict) -> None:
+    if state["keras"] is not None:
+        keras_private.set_random_state_of_keras(state["keras"])
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])
+
+
+def dtype_of(value) -> str:
+    """Name of the type of the numbers themselves: on JAX an int64 variable may hold int32."""
+    if isinstance(value, keras.Variable):
+        value = value.value
+    return keras.backend.standardize_dtype(value.dtype)
+
+
+def assign(variable, value: np.ndarray) -> None:
+    """Put `value` into a `keras.Variable` or `tf.Variable`."""
+    variable.assign(value)
+
+
+def _state_of_generator(generator):
+    if isinstance(generator, np.random.Generator):
+        return generator.bit_generator.state
+    if isinstance(generator, np.random.RandomState):
+        return generator.get_state(legacy=False)
+    return generator.getstate()
+
+
+def _set_state_of_generator(generator, state):
+    if isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    elif isinstance(generator, np.random.RandomState):
+        generator.set_state(state)
+    else:
+        generator.setstate(state)
