@@ -249,6 +249,12 @@ def test_what_a_save_costs_is_what_was_measured():
             way = f"{name} {ending}", backend
             expected += [blocked[way], total[way]]
         assert cells.split(" | ") == expected
+    blocked, total = bench("seconds blocked on a GPU"), bench("seconds in total on a GPU")
+    rows = re.findall(r"^\| GPU: (.*?) \| (.*) \|$", text, re.MULTILINE)
+    assert len(rows) == len(blocked) == 5
+    for name, cells in rows:
+        way = name.replace("`", "").replace(",", ""), "jax"
+        assert cells.split(" | ") == [blocked[way], total[way]]
     share = bench("per cent blocked in script 04")
     said = re.findall(
         r"([\d.]+) %", page("DURABLE_CHECKPOINT.md").split("In script 04's training")[1]

@@ -311,7 +311,11 @@ def test_the_three_figures_of_the_drop_in_callbacks():
     numbers = re.findall(
         r"\d[\d,.]*\d|\d", re.sub(r"`[^`]*`|^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     )
-    expected = ["288", ours[0], stock[0]]
+    gpu = [saves[f"GPU: `{way}`, `.keras`"][0] for way in ("DurableCheckpoint", "ModelCheckpoint")]
+    megabytes = re.search(
+        r"On a GPU, with JAX and ([\d,]+) MB", section("What a save costs", DURABLE)
+    )
+    expected = ["288", ours[0], stock[0], "200", megabytes[1], *gpu]  # 200: of the GPU's name
     expected += [total(files, "kills"), total(files, "kills_while_temporary_file_existed")]
     expected += [total(exact, "kills"), total(exact, "trainings")]
     assert numbers == [f"{n:,}" if isinstance(n, int) else n for n in expected]
