@@ -4,7 +4,7 @@ The disk is a tmpfs of 6 MB in a mount namespace of its own, where the system le
 gives ENOSPC. Everywhere a limit on the size of files, RLIMIT_FSIZE, gives EFBIG. Both belong to a
 process, so this file is also the program that trains under them:
 
-    PYTHONPATH=tests python tests/durability/test_full_disk.py tmpfs|limit .keras|.weights.h5 FOLDER
+    python tests/durability/test_full_disk.py tmpfs|limit .keras|.weights.h5 FOLDER
 
 Each line it prints tells, as JSON, what was wrong in one case.
 """
@@ -19,10 +19,9 @@ import subprocess
 import sys
 import warnings
 
+import on_path  # noqa: F401
 import pytest
 from small_disk import PAGE, SizeLimit, SmallDisk, may_mount, on_small_disk
-
-BEYOND = pathlib.Path(__file__).resolve().parents[2] / "beyond"
 
 
 @pytest.mark.parametrize("ending", [".keras", ".weights.h5"])
@@ -32,7 +31,6 @@ def test_full_disk(room, ending, tmp_path):
     run = subprocess.run(
         [*enter, sys.executable, __file__, room, ending, tmp_path],
         check=False,
-        env={**os.environ, "PYTHONPATH": str(BEYOND.parent / "tests")},
         capture_output=True,
         text=True,
         timeout=300,
@@ -242,7 +240,6 @@ def full_in_the_foreground(model, path, room, size):
 
 
 def main(kind, ending, folder):
-    sys.path.insert(0, str(BEYOND))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     folder = pathlib.Path(folder)
     room = SmallDisk(folder) if kind == "tmpfs" else SizeLimit(folder)
