@@ -86,6 +86,7 @@ def figure_of(script: str) -> pathlib.Path:
     return REPOSITORY / "out" / script / lessons.figure(path_of(script))
 
 
+@functools.cache
 def thumbnail(figure: pathlib.Path) -> np.ndarray:
     """The figure in 40 by 40 shades of grey, to see which of several it is."""
     shades = matplotlib.image.imread(figure)[..., :3].mean(axis=2)
