@@ -57,11 +57,11 @@ ifneq ($(filter $(ONE_AT_A_TIME),$(MAKECMDGOALS)),)
 endif
 
 # A run on another backend or another Python counts as missing. These scripts choose their backend
-# themselves.
-ALWAYS_JAX := $(patsubst beyond/%.py,out/%/run.json,$(shell \
-	grep -sl '"KERAS_BACKEND"\] = "jax"' beyond/[0-9]*.py))
+# themselves, or start a process on each.
+ANY_BACKEND := $(patsubst beyond/%.py,out/%/run.json,$(shell \
+	grep -slE '"KERAS_BACKEND"(\] = "jax"|: backend\})' beyond/[0-9]*.py))
 PRESENT := $(wildcard $(RUNS) $(BEYOND_RUNS))
-OF_BACKEND := $(filter-out $(ALWAYS_JAX),$(PRESENT))
+OF_BACKEND := $(filter-out $(ANY_BACKEND),$(PRESENT))
 STALE := $(sort \
 	$(if $(OF_BACKEND),$(shell grep -L '"backend": "$(KERAS_BACKEND)"' $(OF_BACKEND))) \
 	$(if $(PRESENT),$(shell grep -L '"python": "$(VERSION)\.' $(PRESENT))))

@@ -1,5 +1,6 @@
 """What several tests need: the scripts, cut into cells, and the results that `make all` left."""
 
+import functools
 import hashlib
 import json
 import os
@@ -7,6 +8,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 import jupytext
 import lessons
@@ -19,6 +21,20 @@ SCRIPTS = [path.stem for path in lessons.scripts(".")]
 BEYOND = [path.stem for path in lessons.scripts("beyond")]
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 
+# On JAX, what one process of this run has compiled serves the others.
+if BACKEND == "jax" and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    COMPILED = tempfile.TemporaryDirectory()
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out, with another backend than the default, what CONTRIBUTING says of `one_backend`."""
+    if BACKEND != "tensorflow":
+        again = [item for item in items if item.get_closest_marker("one_backend")]
+        config.hook.pytest_deselected(items=again)
+        items[:] = [item for item in items if item not in again]
+
 
 def path_of(script: str) -> pathlib.Path:
     """Where a script of either part lies."""
@@ -27,14 +43,21 @@ def path_of(script: str) -> pathlib.Path:
 
 # What these teach needs that backend, so they set it.
 ALWAYS_JAX = [s for s in BEYOND if lessons.sets_backend(path_of(s)) == "jax"]
+# These start a process on each backend, so that a run counts for all.
+ON_EACH_BACKEND = [s for s in BEYOND if '"KERAS_BACKEND": backend}' in path_of(s).read_text()]
+
+
+@functools.cache
+def cells_of(script: str) -> list:
+    """Its cells, as a notebook has them. Many tests ask for them, and reading takes its time."""
+    return jupytext.read(path_of(script)).cells
 
 
 def code_under_headings(script: str) -> dict[str, str]:
     """Heading -> the code of all cells under it, in the order of the script."""
-    notebook = jupytext.read(path_of(script))
     sections: dict[str, str] = {}
     heading = ""
-    for cell in notebook.cells:
+    for cell in cells_of(script):
         if cell.cell_type == "markdown":
             found = re.search(r"^#+ (.*)$", cell.source, flags=re.MULTILINE)
             heading = found[1] if found else heading
@@ -63,6 +86,7 @@ def figure_of(script: str) -> pathlib.Path:
     return REPOSITORY / "out" / script / lessons.figure(path_of(script))
 
 
+@functools.cache
 def thumbnail(figure: pathlib.Path) -> np.ndarray:
     """The figure in 40 by 40 shades of grey, to see which of several it is."""
     shades = matplotlib.image.imread(figure)[..., :3].mean(axis=2)
@@ -110,6 +134,16 @@ def score(model, namespace) -> float:
     rows = namespace["x_validation"], namespace["y_validation"]
     size = 254 if len(rows[0]) == 254 else 200
     return model.evaluate(*rows, batch_size=size, verbose=0, return_dict=True)["accuracy"]
+
+
+def with_weights_of(model, first):
+    """`first`, which is the same network compiled in the same way, with the weights of `model`.
+
+    Each model that is loaded compiles its evaluation anew, which takes longer than to evaluate.
+    """
+    assert model.to_json() == first.to_json()
+    first.set_weights(model.get_weights())
+    return first
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,11 @@ import csv
 import re
 import statistics
 
-import jupytext
 import pytest
 import sweep
-from conftest import BEYOND, REPOSITORY, SCRIPTS, path_of
+from conftest import BEYOND, REPOSITORY, SCRIPTS, cells_of, path_of
 
+pytestmark = pytest.mark.one_backend  # the pages are only read
 PAGES = sorted(
     str(path.relative_to(REPOSITORY))
     for path in [
@@ -58,8 +58,7 @@ def anchors(text: str) -> set[str]:
 
 
 def prose_of_script(script: str) -> str:
-    cells = jupytext.read(path_of(script)).cells
-    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    return "\n\n".join(cell.source for cell in cells_of(script) if cell.cell_type == "markdown")
 
 
 def prose(text: str) -> str:

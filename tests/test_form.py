@@ -18,6 +18,7 @@ from conftest import (
 )
 from results_table import VALUE_FROM
 
+pytestmark = pytest.mark.one_backend  # the scripts are only read
 PART_ONE_IMPORTS = {"keras", "numpy", "matplotlib", "h5py"}
 LIBRARY = {
     path.parent.name if path.name == "__init__.py" else path.stem
@@ -244,3 +245,20 @@ def test_length_is_counted_in_cells_and_rounded_up_to_five_minutes(tmp_path):
     assert lessons.declared_minutes(script) == 70
     lessons.write_minutes(script)
     assert lessons.declared_minutes(script) == 10
+
+
+def test_a_test_file_that_runs_with_one_backend_imports_none():
+    marked = []
+    for path in (REPOSITORY / "tests").rglob("test_*.py"):
+        body = ast.parse(path.read_text())
+        marks = [ast.unparse(n.value) for n in body.body if isinstance(n, ast.Assign)]
+        if "pytest.mark.one_backend" not in marks:
+            assert "mark.one_backend" not in path.read_text() or path.name == "test_form.py"
+            continue
+        marked.append(path.name)
+        for node in ast.walk(body):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = {alias.name.partition(".")[0] for alias in node.names}
+                names.add((getattr(node, "module", None) or "").partition(".")[0])
+                assert not names & {"keras", "tf_keras", "tensorflow", "jax", "BACKEND"}, path
+    assert "test_run.py" in marked

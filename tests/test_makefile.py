@@ -11,7 +11,15 @@ import time
 
 import lessons
 import pytest
-from conftest import BACKEND, BEYOND, REPOSITORY, SCRIPTS, path_of
+from conftest import (
+    ALWAYS_JAX,
+    BACKEND,
+    BEYOND,
+    ON_EACH_BACKEND,
+    REPOSITORY,
+    SCRIPTS,
+    path_of,
+)
 
 PIMA, MNIST, AUTO_MPG = (
     [script for script in SCRIPTS if f"data/{name}" in lessons.reads(path_of(script))]
@@ -116,8 +124,7 @@ def finished(tmp_path):
     house(tmp_path, *(str(path.relative_to(REPOSITORY)) for path in code))
     shutil.copytree(REPOSITORY / "data", tmp_path / "data")
     for script in SCRIPTS + BEYOND:
-        always_jax = '"KERAS_BACKEND"] = "jax"' in path_of(script).read_text()
-        ran(tmp_path, script, "jax" if always_jax else BACKEND)
+        ran(tmp_path, script, "jax" if script in ALWAYS_JAX else BACKEND)
     return tmp_path
 
 
@@ -219,6 +226,9 @@ def test_the_loader_comes_after_the_script_that_saves_even_in_parallel(finished)
 
 def test_results_of_one_backend_never_pass_for_another_s(finished):
     assert sorted(would_run(KERAS_BACKEND=OTHER, cwd=finished)) == SCRIPTS
+    others = [script for script in BEYOND if script not in ALWAYS_JAX + ON_EACH_BACKEND]
+    others += [SCRIPTS[0], "17_how_typical"]  # which reads what 01 finds
+    assert sorted(would_run(target="beyond", KERAS_BACKEND=OTHER, cwd=finished)) == sorted(others)
     ran(finished, "04_mnist_every_epoch", OTHER)
     assert would_run(cwd=finished) == ["04_mnist_every_epoch"]
 

@@ -15,6 +15,7 @@ from importlib.metadata import version
 import pytest
 from conftest import REPOSITORY
 
+pytestmark = pytest.mark.one_backend  # the runner imports none
 SCRIPT = '''# %% [markdown]
 """
 # 01 · First of two

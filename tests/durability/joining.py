@@ -7,14 +7,12 @@ The workers are started and watched by the script's own functions, in a folder o
 
 import json
 import os
-import pathlib
 import random
 import sys
 import tempfile
 import time
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(REPOSITORY / "tests"), str(REPOSITORY / "tools")]
+import on_path  # noqa: F401
 from conftest import code_under_headings
 from starting import place_for
 

@@ -20,8 +20,8 @@ import tempfile
 import time
 import traceback
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY / "beyond"))
+from on_path import REPOSITORY
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # On JAX, what one run has compiled serves the next ones.
 COMPILED = tempfile.TemporaryDirectory()

@@ -68,6 +68,13 @@ def without(package, folder):
     return {"PYTHONPATH": str(folder / "missing")}
 
 
+def beginning_with(code, folder):
+    """The environment in which every Python executes this code before anything else."""
+    (folder / "first").mkdir()
+    (folder / "first" / "sitecustomize.py").write_text(code)
+    return {"PYTHONPATH": str(folder / "first")}
+
+
 def own_lines(text):
     """Without what TensorFlow, absl and XLA print."""
     foreign = ("WARNING:", "I0000", "W0000", "E0000", "To enable the following")

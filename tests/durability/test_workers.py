@@ -25,6 +25,7 @@ from starting import (
 )
 
 OUT = REPOSITORY / "out" / SCRIPT
+pytestmark = pytest.mark.one_backend  # the script sets its own
 
 
 # ------------------------------------------------------------------ what it left

@@ -20,8 +20,7 @@ import subprocess
 import sys
 import tempfile
 
-REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(REPOSITORY / "tools"))
+from on_path import REPOSITORY
 from results_table import processor
 
 DOCS = REPOSITORY / "docs" / "data"

@@ -10,6 +10,7 @@ import sys
 import pytest
 from gallery import CONTENTS, DOCUMENT, REPOSITORY, anchor, entries, table_of_contents
 
+pytestmark = pytest.mark.one_backend  # the page is only read
 ENTRIES = entries()
 HERE = pathlib.Path(__file__).parent
 SECTIONS = [
