@@ -12,6 +12,7 @@
 """
 
 import contextlib
+import itertools
 import threading
 
 import keras
@@ -126,6 +127,19 @@ def _save_own_variables(optimizer, store):
 def symbolic_build(model: keras.Model, batch) -> None:
     """Let Keras make what it makes at the first batch, without computing anything."""
     model._symbolic_build(data_batch=batch)
+
+
+def train_once(model: keras.Model, batch: tuple) -> None:
+    """One step of training with (x, y), given to the model as `fit` gives it.
+
+    `train_on_batch` hands three values to a `train_step` of the user's own, `fit` hands two.
+    """
+    if keras.backend.backend() != "tensorflow":
+        model.train_on_batch(*batch)
+        return
+    batch = keras.tree.map_structure(keras.ops.convert_to_tensor, batch)
+    model.make_train_function()
+    model.train_function(itertools.repeat(batch))
 
 
 def built_with(optimizer) -> list[keras.Variable]:

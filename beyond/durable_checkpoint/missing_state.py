@@ -70,7 +70,7 @@ def _use_a_batch(model, here, wanted, data):
     x, y = data[0]
     for attempt in (
         lambda: keras_private.symbolic_build(model, (x, y)),
-        lambda: model.train_on_batch(x, y),
+        lambda: keras_private.train_once(model, (x, y)),
     ):
         with contextlib.suppress(Exception):  # a model that cannot do this may do the other
             attempt()

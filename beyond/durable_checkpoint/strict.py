@@ -325,6 +325,9 @@ def _set_contents(thing, contents):
             value.stored_ids = content
         elif isinstance(value, list):
             list.__setitem__(value, slice(None), content)
+            if hasattr(value, "_storage"):  # a list of TensorFlow's
+                value._storage[:] = content
+                value._last_wrapped_list_snapshot = list(content)
         elif isinstance(value, set):
             set.clear(value)
             set.update(value, content)

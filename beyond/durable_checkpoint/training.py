@@ -19,9 +19,9 @@ class TrainingState:
     numbers that the model holds.
 
     Attributes:
-        variables: Variables by name, each once. The name says where it was found: its number in
-            `model.variables` or `model.optimizer.variables`, its path in Keras's files, or the
-            attributes that lead to it.
+        variables: Variables by name, each once. The name says where it was found: its path in
+            Keras's files, or else the attributes that lead to it. So it is the same before and
+            after other layers are built.
         recording: The saving walk, for arrays that are no variables and for files of layers.
         reached: What following attributes found.
     """
@@ -31,10 +31,7 @@ class TrainingState:
         self.recording = walk.record(model)
         self.reached = reach.follow(model)
         named = {}
-        optimizer = getattr(model, "optimizer", None)
         groups = [
-            ("model", enumerate(model.variables)),
-            ("optimizer", enumerate(optimizer.variables if optimizer is not None else ())),
             ("saved", self._recorded_variables()),
             ("found", [(found.path, found.thing) for found in self.reached.variables]),
         ]
