@@ -13,6 +13,7 @@ import csv
 import datetime
 import importlib.metadata
 import json
+import math
 import os
 import pathlib
 import platform
@@ -26,6 +27,7 @@ from results_table import processor
 DOCS = REPOSITORY / "docs" / "data"
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 KILLS = 1000
+LOTS = os.cpu_count() or 2  # of the kills while backups are made, side by side
 KILLS_OF_WORKERS = 20
 NOTHING_OF = {
     "unloadable": "unloadable_files",
@@ -123,23 +125,23 @@ def torture(ending: str) -> dict:
 
 
 def torture_exact(lot: int) -> dict:
-    """Half of the kills, at moments that are drawn with the seed `lot`."""
+    """A part of the kills, at moments that are drawn with the seed `lot`."""
     with tempfile.TemporaryDirectory() as folder:
-        return run("resuming.py", "saves", folder, KILLS // 2, lot)
+        return run("resuming.py", "saves", folder, math.ceil(KILLS / LOTS), lot)
 
 
-def row_of_exact(halves: list[dict]) -> dict:
-    whole = halves[0]["whole"]
-    results = [result for half in halves for result in half["results"]]
-    errors = [error for half in halves for error in half["errors"]]
+def row_of_exact(lots: list[dict]) -> dict:
+    whole = lots[0]["whole"]
+    results = [result for lot in lots for result in lot["results"]]
+    errors = [error for lot in lots for error in lot["errors"]]
     for error in errors:
         print(error)
     return {
         "backend": BACKEND,
-        "kills": sum(half["kills"] for half in halves),
-        "kills_while_backup_was_written": sum(half["while_saving"] for half in halves),
-        "kills_while_being_renamed": sum(half["while_being_renamed"] for half in halves),
-        "most_kills_of_one_training": max(half["most_in_a_row"] for half in halves),
+        "kills": sum(lot["kills"] for lot in lots),
+        "kills_while_backup_was_written": sum(lot["while_saving"] for lot in lots),
+        "kills_while_being_renamed": sum(lot["while_being_renamed"] for lot in lots),
+        "most_kills_of_one_training": max(lot["most_in_a_row"] for lot in lots),
         "trainings": len(results),
         "ended_in_other_bits": sum(result != whole for result in results),
         "errors": len(errors),
@@ -186,9 +188,9 @@ def write(name: str, fields: list[str], rows: list[dict]) -> None:
 def main(what: str) -> int:
     if what == "workers" and BACKEND != "jax":
         sys.exit("Workers train on JAX only: KERAS_BACKEND=jax")
-    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(LOTS) as pool:
         if what == "exact":
-            rows = [row_of_exact(list(pool.map(torture_exact, [1, 2])))]
+            rows = [row_of_exact(list(pool.map(torture_exact, range(1, LOTS + 1))))]
             fields, wrong = EXACT_FIELDS, ("ended_in_other_bits", "errors")
             write("torture_exact.csv", fields, rows)
         elif what == "workers":
