@@ -32,13 +32,17 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             with quiet.compiled_code():
                 report = old_checkpoint.convert(
-                    chosen.source, chosen.target, reference=chosen.reference
+                    chosen.source, chosen.target, reference=chosen.reference, progress=_say
                 )
             print(report)
     except old_checkpoint.OldCheckpointError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _say(text):
+    print(f"comparing: {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

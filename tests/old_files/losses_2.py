@@ -14,7 +14,8 @@ METRICS = (
     "binary_accuracy|categorical_accuracy|top_k_categorical_accuracy|mse|mae|mape|msle|"
     "binary_crossentropy|categorical_crossentropy|poisson|mean_squared_error|mean_absolute_error|"
     "mean_absolute_percentage_error|mean_squared_logarithmic_error|hinge|squared_hinge|"
-    "categorical_hinge|kullback_leibler_divergence|logcosh|log_cosh"
+    "categorical_hinge|kullback_leibler_divergence|logcosh|log_cosh|kl_divergence|"
+    "cosine_similarity"
 )
 SPARSE = (
     "sparse_categorical_accuracy|sparse_top_k_categorical_accuracy|sparse_categorical_crossentropy"
@@ -47,7 +48,7 @@ def write(path, keras):
     objects = [
         losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.1),
         losses.CategoricalCrossentropy(label_smoothing=0.2, reduction="sum"),
-        losses.Huber(delta=0.3),
+        losses.Huber(),
         losses.BinaryFocalCrossentropy(gamma=3.0, apply_class_balancing=True, alpha=0.3),
         losses.CosineSimilarity(),
     ]

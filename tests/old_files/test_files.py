@@ -240,15 +240,6 @@ def test_the_command_compares_with_keras_2_and_says_nothing_else(old, tmp_path):
     assert target.exists()
 
 
-def test_an_output_with_a_mask_is_refused(old):
-    def masked(config):
-        entry = {"class_name": "Masking", "config": {"name": "mask", "mask_value": 0.0}}
-        config["config"]["layers"].insert(1, entry)
-
-    change_config(old, "model_config", masked)
-    refused(old, "output carries a mask")
-
-
 def test_inspect_reads_what_is_there(old):
     found = inspect(old)
     assert found.whole_model

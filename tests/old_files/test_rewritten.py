@@ -149,6 +149,52 @@ def test_cudnn_answers_and_trains_on(old_files, tmp_path):
     assert max(converted.differences(model)) <= BOUND
 
 
+def as_several_backends(path, optimizer, without=()):
+    """Let a file say that Keras 2.2.4 for several backends wrote it, with this optimizer.
+
+    `without` names arrays of the optimizer that it did not store; the others get its names, which
+    tell nothing.
+    """
+    with h5py.File(path, "r+") as file:
+        for group in (file, file["model_weights"]):
+            group.attrs["keras_version"] = "2.2.4"
+        training = {"optimizer_config": optimizer, "loss": "binary_crossentropy", "metrics": []}
+        file.attrs["training_config"] = json.dumps(training)
+        state = file["optimizer_weights"]
+        arrays = [state[n][()] for n in state.attrs["weight_names"] if not n.endswith(without)]
+        del file["optimizer_weights"]
+        state = file.create_group("optimizer_weights")
+        names = [f"training/{optimizer['class_name']}/Variable_{i}:0" for i in range(len(arrays))]
+        for name, value in zip(names, arrays, strict=True):
+            state.create_dataset(name, data=value)
+        state.attrs["weight_names"] = np.array(names, dtype="S60")
+
+
+@pytest.mark.parametrize(
+    ("name", "optimizer", "without"),
+    [
+        (
+            "legacy Nadam",
+            {"class_name": "Nadam", "config": {"schedule_decay": 0.004}},
+            ("cache:0",),
+        ),
+        (
+            "legacy Adam decay",
+            {"class_name": "Adam", "config": {"clipnorm": 0.1, "decay": 0.1, "amsgrad": False}},
+            (),
+        ),
+    ],
+)
+def test_optimizers_of_keras_for_several_backends(old_files, tmp_path, name, optimizer, without):
+    """Their formulas are those of tf.keras's legacy Nadam, and of its `global_clipnorm`."""
+    path = copy(old_files, name, tmp_path)
+    optimizer["config"] |= {"lr": 0.01, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
+    as_several_backends(path, optimizer, without)
+    converted = Case(tmp_path / "old.h5", tmp_path / "new.keras")
+    assert any("momenta" in c or "global_clipnorm" in c for c in converted.report.changes)
+    assert max(converted.differences(converted.load())) <= BOUND
+
+
 def test_a_convolution_with_the_axes_of_theano_is_refused(old_files, tmp_path):
     path = copy(old_files, "keras 1", tmp_path)
     with h5py.File(path, "r+") as file:
