@@ -45,20 +45,20 @@ def note(model, root, restored, repair) -> None:
                     "backend, Keras 3 counts a token that occurs twice in a batch in another way "
                     "than Keras 2; on JAX it does not"
                 )
-    for layer in layers:
-        if isinstance(layer, keras.layers.BatchNormalization) and _counts_otherwise(layer, repair):
-            repair.differences.append(
-                f"layer {layer.name} (BatchNormalization): in training, Keras 2 moves "
-                "moving_variance towards the variance with n - 1, Keras 3 towards that with n, "
-                "where n counts the numbers of one channel in a batch; the other weights agree"
-            )
-        if isinstance(layer, keras.layers.BatchNormalization) and _normalized_by_batch(
-            layer, repair
-        ):
-            repair.differences.append(
-                f"layer {layer.name} (BatchNormalization), frozen: in training, this Keras 2 "
-                "normalizes with the batch all the same, Keras 3 with the moving averages"
-            )
+    normalizing = [one for one in layers if isinstance(one, keras.layers.BatchNormalization)]
+    counted = [layer.name for layer in normalizing if _counts_otherwise(layer, repair)]
+    if counted:
+        repair.differences.append(
+            f"layer {', '.join(counted)} (BatchNormalization): in training, Keras 2 moves "
+            "moving_variance towards the variance with n - 1, Keras 3 towards that with n, "
+            "where n counts the numbers of one channel in a batch; the other weights agree"
+        )
+    frozen = [layer.name for layer in normalizing if _normalized_by_batch(layer, repair)]
+    if frozen:
+        repair.differences.append(
+            f"layer {', '.join(frozen)} (BatchNormalization), frozen: in training, this Keras 2 "
+            "may normalize with the batch all the same, Keras 3 with the moving averages"
+        )
     for layer, training in repair.called:
         inner = None if training else _depends_on_training(layer)
         if inner is not None:

@@ -19,19 +19,9 @@ def one_line(source: str):
     """Turn what a strange configuration makes Python say into one line that names the source."""
     try:
         yield
-    except OldCheckpointError:
+    except (OldCheckpointError, OSError):
         raise
-    except (
-        ArithmeticError,
-        AssertionError,
-        AttributeError,
-        LookupError,
-        MemoryError,
-        NotImplementedError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as e:
+    except Exception as e:
         said = " ".join(str(e).split())[:200]
         raise OldCheckpointError(
             f"{source}: its configuration is not understood ({type(e).__name__}: {said}); {IN_CODE}"

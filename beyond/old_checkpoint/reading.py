@@ -22,7 +22,6 @@ LARGEST_EXPANSION = 1000  # declared bytes for each stored byte
 SLACK = 1 << 20
 LARGEST_WHOLE = 20  # declared bytes of all arrays for each byte of the file
 SLACK_OF_WHOLE = 64 << 20
-LONGEST_TEXTS = 8 << 30  # bytes of one list of names, if each were as long as the file
 DEEPEST = 40
 MOST_OBJECTS = 200_000
 NUMBERS = "fiub"
@@ -101,7 +100,8 @@ def _require_a_file(path):
             "load it with keras.layers.TFSMLayer, or with tf_keras"
         )
     if not os.path.isfile(path):
-        raise OldCheckpointError(f"{path} does not exist; check the name")
+        what = "is no regular file" if os.path.lexists(path) else "does not exist"
+        raise OldCheckpointError(f"{path} {what}; check the name")
     if os.path.getsize(path) == 0:
         raise OldCheckpointError(f"{path} is empty; {NEW_COPY}")
     with open(path, "rb") as file:
@@ -244,26 +244,12 @@ def _text(value):
 def _names(group, attribute):
     """A list of names. Keras cuts a list that is too long for one attribute into several."""
     if attribute in group.attrs:
-        return _texts(group, attribute)
+        return [_text(name) for name in group.attrs[attribute]]
     names, number = [], 0
     while f"{attribute}{number}" in group.attrs:
-        names += _texts(group, f"{attribute}{number}")
+        names += [_text(name) for name in group.attrs[f"{attribute}{number}"]]
         number += 1
     return names
-
-
-def _texts(group, attribute):
-    """The texts of an attribute. Texts of any length may all lie in the same bytes of the file."""
-    stored = group.attrs.get_id(attribute)
-    kind = h5py.check_string_dtype(stored.dtype)
-    if kind is not None and kind.length is None:
-        path = group.file.filename
-        if math.prod(stored.shape) * os.path.getsize(path) > LONGEST_TEXTS:
-            raise OldCheckpointError(
-                f"{path}: {attribute} may be longer than {LONGEST_TEXTS} bytes; "
-                "do not trust this file"
-            )
-    return [_text(name) for name in group.attrs[attribute]]
 
 
 def _arrays(path, parent, key, required=True):

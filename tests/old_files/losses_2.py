@@ -84,7 +84,9 @@ def write(path, keras):
         entry = {"class_name": type(made).__name__, "config": made.get_config()}
         found["metrics"].append([entry, np.asarray(made.result()).tolist()])
     for name in METRICS:
-        made = metrics.MeanMetricWrapper(metrics.get(name), name=name)
+        known = metrics.get(name)  # a name that it does not know comes back as it is
+        known = getattr(metrics, name, losses.get(name)) if known == name else known
+        made = metrics.MeanMetricWrapper(known, name=name)
         made.update_state(target, predicted)
         found["metrics"].append([name, float(made.result())])
     x = tf.constant(np.linspace(-5, 5, 41, dtype="float32").reshape(1, -1))

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import h5py
+import keras
 import numpy as np
 import old_checkpoint
 import pytest
@@ -76,6 +77,57 @@ def test_target_that_appears_meanwhile_is_not_overwritten(old, monkeypatch):
     assert sorted(os.listdir(old.parent)) == ["new.keras", "old.h5"]
 
 
+def test_a_disk_without_hard_links(old, monkeypatch):
+    target = old.parent / "new.keras"
+
+    def no_link(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_link)
+    assert convert(old, target).steps == 12
+    assert sorted(os.listdir(old.parent)) == ["new.keras", "old.h5"]
+    converted = target.read_bytes()
+    with pytest.raises(OldCheckpointError, match="exists"):
+        convert(old, target)
+    assert target.read_bytes() == converted
+    target.unlink()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    refused(old, "cannot be written.*No space left")
+
+
+def loads_as(change, monkeypatch):
+    """Let the file that was written load as another model."""
+    load = keras.saving.load_model
+
+    def loaded(*arguments, **keywords):
+        model = load(*arguments, **keywords)
+        change(model)
+        return model
+
+    monkeypatch.setattr(keras.saving, "load_model", loaded)
+
+
+@pytest.mark.parametrize(
+    ("name", "because", "change"),
+    [
+        ("legacy Adam", "its loss", lambda m: m.compile(m.optimizer, "mse", ["accuracy"])),
+        ("legacy Adam", "its metrics", lambda m: m.compile(m.optimizer, "binary_crossentropy")),
+        ("legacy Nadam", "momentum_cache", lambda m: m.optimizer.momentum_cache.assign(0.5)),
+        ("legacy Adam", "step count", lambda m: m.optimizer.iterations.assign(3)),
+        ("legacy Adam", "dense", lambda m: m.optimizer.variables[-1].assign([1.0])),
+        ("legacy Adam", "configuration", lambda m: setattr(m.layers[0], "trainable", False)),
+    ],
+)
+def test_what_the_proof_compares(old_files, old, monkeypatch, name, because, change):
+    shutil.copy(old_files / f"{name}.h5", old)
+    loads_as(change, monkeypatch)
+    refused(old, f"does not hold what the source does.*{because}")
+
+
 def test_nothing_appears_unless_the_proof_holds(old, monkeypatch):
     from old_checkpoint import weights
 
@@ -97,23 +149,125 @@ def test_cut_file(old, part):
     refused(old, "empty|HDF5|not an HDF5")
 
 
-def test_links_and_foreign_storage(old, tmp_path):
-    for number, make in enumerate(
-        [
-            lambda f: f.__setitem__("link", h5py.SoftLink("/model_weights")),
-            lambda f: f.__setitem__("link", h5py.ExternalLink("/etc/passwd", "/")),
-            lambda f: f.__setitem__("second", f["model_weights"]),
-            lambda f: f.create_dataset("huge", (1 << 33,), "f4", chunks=(1 << 20,)),
-            lambda f: f.create_dataset("e", (4,), "f4", external=[("/etc/passwd", 0, 16)]),
-            lambda f: f.create_virtual_dataset("v", virtual(tmp_path)),
-            lambda f: f.create_group("/".join(["deep"] * 60)),
-            lambda f: f.create_dataset("text", data=b"text"),
-        ]
-    ):
-        copy = shutil.copy(old, tmp_path / f"hostile{number}.h5")
-        with h5py.File(copy, "r+") as file:
-            make(file)
-        refused(pathlib.Path(copy), "link|second name|declares|another file|deeper|not numbers")
+HOSTILE = {
+    r"/link is a link \(SoftLink\)": lambda f, _: f.__setitem__("link", h5py.SoftLink("/x")),
+    r"/model_weights/link is a link \(ExternalLink\)": lambda f, _: f["model_weights"].__setitem__(
+        "link", h5py.ExternalLink("/etc/passwd", "/")
+    ),
+    "/second is a second name": lambda f, _: f.__setitem__("second", f["model_weights"]),
+    "/huge declares": lambda f, _: f.create_dataset("huge", (1 << 33,), "f4", chunks=(1 << 20,)),
+    "/e takes its numbers from another": lambda f, _: f.create_dataset(
+        "e", (4,), "f4", external=[("/etc/passwd", 0, 16)]
+    ),
+    "/v takes its numbers from another": lambda f, d: f.create_virtual_dataset("v", virtual(d)),
+    "deeper than 40": lambda f, _: f.create_group("/".join(["deep"] * 60)),
+    "/text holds .*, not numbers": lambda f, _: f.create_dataset("text", data=b"text"),
+    "/type is no array": lambda f, _: f.__setitem__("type", np.dtype("f4")),
+    "/empty were never written": lambda f, _: f.create_dataset("empty", (8,), "f4"),
+    "/half were never written": lambda f, _: f.create_dataset(
+        "half", (8,), "f4", chunks=(4,)
+    ).__setitem__(slice(0, 4), 1),
+    "far more than the file holds": lambda f, _: [packed(f, name) for name in "ab"],
+    "outside its lists, /model_weights/more": lambda f, _: f["model_weights"].create_dataset(
+        "more", data=np.ones(3)
+    ),
+    "outside its lists, /other": lambda f, _: f.create_dataset("other", data=np.ones(3)),
+    "name an array twice": lambda f, _: same_arrays(f["model_weights"]),
+}
+
+
+def packed(file, name):
+    """64 MB, nearly all of them zeros, that take up 80 kB."""
+    numbers = np.zeros(1 << 24, "f4")
+    numbers[: 1 << 12] = np.random.default_rng(0).random(1 << 12)
+    file.create_dataset(name, data=numbers, chunks=(1 << 22,), compression="gzip")
+
+
+def same_arrays(group):
+    """Let the second layer name the arrays of the first."""
+    first, second = (group[name] for name in group.attrs["layer_names"])
+    for name in list(second):
+        del second[name]
+    absolute = [f"{first.name}/{name}" for name in first.attrs["weight_names"]]
+    second.attrs["weight_names"] = np.array(absolute, dtype="S90")
+
+
+@pytest.mark.parametrize("because", HOSTILE)
+def test_links_and_foreign_storage(old, tmp_path, because):
+    with h5py.File(old, "r+") as file:
+        HOSTILE[because](file, tmp_path)
+    refused(old, because)
+    with pytest.raises(OldCheckpointError, match=because):
+        inspect(old)
+
+
+@pytest.mark.parametrize("version", ["3.0.5", "", "nightly", "22.1"])
+def test_a_file_of_another_keras(old, version):
+    with h5py.File(old, "r+") as file:
+        file["model_weights"].attrs["keras_version"] = version
+    refused(old, f"Keras '{version}' wrote it")
+
+
+def test_sources_that_are_no_files(old, tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")
+    for name, because in {"pipe": "no regular file", "none": "does not exist"}.items():
+        with pytest.raises(OldCheckpointError, match=because):
+            convert(tmp_path / name, tmp_path / "new.keras")
+    assert convert(os.fsencode(old), os.fsencode(tmp_path / "of bytes.keras")).layers == 2
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os.path, "getsize", refuse)
+    refused(old, "you may not read it")
+
+
+# What `inspect` and `convert` meet in attributes that no Keras wrote.
+STRANGE = {
+    "a list of settings": ("training_config", lambda c: c.__setitem__("optimizer_config", [1])),
+    "settings of a number": ("training_config", lambda c: c["optimizer_config"].update(config=3)),
+    "layers that are numbers": ("model_config", lambda c: c["config"].update(layers=[1, 2])),
+    "a layer that is a list": ("model_config", lambda c: c["config"]["layers"].append([])),
+    "an initializer of lists": (
+        "model_config",
+        lambda c: c["config"]["layers"][1]["config"].update(
+            kernel_initializer={"class_name": "RandomUniform", "config": {"minval": [[]]}}
+        ),
+    ),
+    "models in models without end": ("model_config", lambda c: nest(c, 150)),
+}
+
+
+def nest(config, times):
+    """Put the model into so many others."""
+    for _ in range(times):
+        inner = {"class_name": "Sequential", "config": dict(config["config"])}
+        config["config"] = {"name": "outer", "layers": [inner]}
+
+
+@pytest.mark.parametrize("strange", STRANGE)
+def test_strange_settings(old, strange):
+    attribute, change = STRANGE[strange]
+    change_config(old, attribute, change)
+    refused(old, "")
+    try:
+        inspect(old)
+    except OldCheckpointError as error:
+        assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("steps", [float("nan"), float("inf"), -1.0, 0.5])
+def test_a_step_count_that_is_none(old, steps):
+    with h5py.File(old, "r+") as file:
+        group = file["optimizer_weights"]
+        name = group.attrs["weight_names"][0]
+        del group[name]
+        group.create_dataset(name, data=np.float32(steps))
+    refused(old, "step count is")
+    try:
+        inspect(old)
+    except OldCheckpointError as error:
+        assert "\n" not in str(error)
 
 
 def virtual(folder):
@@ -166,7 +320,7 @@ def test_arrays_of_the_optimizer_that_are_swapped_missing_or_left_over(old):
     fresh = old.read_bytes()
     for because, change in {
         "stands where": lambda n: [n[0], *n[5:], *n[1:5]],
-        "outside its list": lambda n: n[:-1],
+        "outside its lists": lambda n: n[:-1],
         "does not fit|stands": lambda n: [n[0], n[2], n[1], *n[3:]],
     }.items():
         old.write_bytes(fresh)
