@@ -2,6 +2,7 @@
 
 import doctest
 import hashlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -360,23 +361,21 @@ def test_weights_of_another_shape_and_missing_ones(old):
     refused(old, "shape")
 
 
-def test_the_command_says_one_line(old, tmp_path):
-    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[2] / "beyond")}
+def test_the_command_says_one_line(old, tmp_path, capfd):
+    from old_checkpoint import __main__ as command
+
     old.write_bytes(old.read_bytes()[:3000])
-    run = subprocess.run(
-        [sys.executable, "-m", "old_checkpoint", "convert", old, tmp_path / "new.keras"],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
-    assert run.returncode == 1
-    assert "Traceback" not in run.stderr
-    assert run.stderr.splitlines()[-1].startswith(str(old))
+    assert command.main(["convert", str(old), str(tmp_path / "new.keras")]) == 1
+    said = capfd.readouterr()
+    assert not said.out
+    assert said.err.startswith(str(old))
+    assert said.err.count("\n") == 1
+    assert command.main(["inspect", str(old)]) == 1
+    assert capfd.readouterr().err == said.err
     assert not (tmp_path / "new.keras").exists()
 
 
-def test_the_command_compares_with_keras_2_and_says_nothing_else(old, tmp_path):
+def test_the_command_compares_with_keras_2_and_says_what_it_does(old, tmp_path):
     beyond = str(pathlib.Path(__file__).parents[2] / "beyond")
     target = tmp_path / "new.keras"
     run = subprocess.run(
@@ -389,9 +388,30 @@ def test_the_command_compares_with_keras_2_and_says_nothing_else(old, tmp_path):
     found = re.findall(r"^compared with Keras 2: .* at most (\S+)$", run.stdout, re.MULTILINE)
     assert len(found) == 2
     assert all(float(number) <= 1e-6 for number in found)
-    assert "WARNING" not in run.stderr
-    assert "cudart" not in run.stderr
+    steps = run.stderr.splitlines()
+    assert all(step.startswith("comparing: Keras ") for step in steps)
+    assert sum("Keras 2 trains step" in step for step in steps) == 10
+    assert sum("Keras 3 trains step" in step for step in steps) == 10
     assert target.exists()
+
+
+def test_what_a_comparison_needs(old, tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(OldCheckpointError, match="pip install tf_keras"):
+        convert(old, tmp_path / "new.keras", reference=True)
+    assert not (tmp_path / "new.keras").exists()
+
+
+@pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", "mse"])
+def test_targets_of_a_comparison_fit_the_loss(loss):
+    from old_checkpoint import reference
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, "softmax")])
+    model.compile("sgd", keras.losses.get(loss) if loss == "mse" else loss)
+    random = np.random.default_rng(0)
+    (target,) = reference._targets(random, [np.ones((16, 3), "f4")], model)
+    assert target.shape == ((16,) if "sparse" in loss else (16, 3))
+    assert np.isfinite(model.train_on_batch(np.ones((16, 2)), target))
 
 
 def test_inspect_reads_what_is_there(old):
