@@ -26,6 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
     inspect = commands.add_parser("inspect", help="say what is in an old HDF5 file")
     inspect.add_argument("source")
     chosen = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):  # a name that is no text must not stop the report
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         if chosen.command == "inspect":
             print(old_checkpoint.inspect(chosen.source))

@@ -63,6 +63,7 @@ METRIC_CLASSES = {
     "FalseNegatives",
 }
 ACCURACY = ("accuracy", "acc")
+MOST_THRESHOLDS = 100_000
 REDUCTIONS = {"auto": "sum_over_batch_size", None: "sum_over_batch_size"}
 
 
@@ -252,6 +253,10 @@ def _made(kind, config):
     if unknown:
         raise OldCheckpointError(
             f"{kind.__name__} of Keras 3 has no {unknown[0]}={config[unknown[0]]!r}; {COMPILE_ANEW}"
+        )
+    if (config.get("num_thresholds") or 0) > MOST_THRESHOLDS:
+        raise OldCheckpointError(
+            f"{kind.__name__} has num_thresholds={config['num_thresholds']}; {COMPILE_ANEW}"
         )
     try:
         made = kind(**config)

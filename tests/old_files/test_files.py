@@ -302,6 +302,9 @@ def test_unknown_optimizer_loss_metric_and_argument(old):
         "nu=": lambda c: c["optimizer_config"]["config"].__setitem__("nu", 1),
         "my_loss": lambda c: c.__setitem__("loss", "my_loss"),
         "my_metric": lambda c: c.__setitem__("metrics", ["my_metric"]),
+        "num_thresholds=": lambda c: c.__setitem__(
+            "metrics", [{"class_name": "AUC", "config": {"name": "a", "num_thresholds": 10**11}}]
+        ),
         "sample_weight_mode": lambda c: c.__setitem__("sample_weight_mode", "temporal"),
     }.items():
         change_config(old, "training_config", lambda c: c.update(json.loads(json.dumps(good))))
