@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 
-from . import cudnn, private, transforms
+from . import cudnn, transforms
 from .errors import IN_CODE, NEW_COPY, OldCheckpointError
 from .graphs import Node
 from .reading import Array
@@ -150,14 +150,19 @@ def _place(array, owner, model, file, repair, theano):
     if path[-1].cudnn:
         place.transform = cudnn.transform(path[-1].cudnn, variable.name)
         _note_added_biases(place, repair)
-    if variable.name == "count" and str(array.value.dtype) != str(variable.dtype):
-        place.transform = transforms.as_type(
-            str(array.value.dtype), keras.backend.standardize_dtype(variable.dtype)
-        )
+    if variable.name == "count":
+        place.transform = of_count(array, variable)
     require_fit(
         place.transform.forward(array.value), variable, f"{place.layer}: {array.name}", file
     )
     return place
+
+
+def of_count(array, variable) -> transforms.Transform:
+    """The change of the count of a Normalization, whose type depends on the version."""
+    new = keras.backend.standardize_dtype(variable.dtype)
+    same = str(array.value.dtype) == new
+    return transforms.SAME if same else transforms.as_type(str(array.value.dtype), new)
 
 
 def _note_added_biases(place, repair):
@@ -216,6 +221,3 @@ def fill(model, found: list[Place]) -> None:
     """Give every variable the numbers of its array."""
     for place in found:
         place.of(model).assign(place.transform.forward(place.array.value))
-    for layer in private.all_layers(model):
-        if isinstance(layer, keras.layers.Normalization):
-            layer.finalize_state()

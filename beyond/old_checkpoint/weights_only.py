@@ -12,7 +12,7 @@ from .private import all_layers
 from .reading import read
 from .registered import hard_sigmoid
 from .repair import Repair
-from .weights import CONVOLUTIONS, is_theano, require_fit, variable_name
+from .weights import CONVOLUTIONS, is_theano, of_count, require_fit, variable_name
 
 
 def load_weights(model: keras.Model, source: str | os.PathLike) -> list[str]:
@@ -67,6 +67,9 @@ def load_weights(model: keras.Model, source: str | os.PathLike) -> list[str]:
         ]
     for array, variable, change in pairs:
         variable.assign(change.forward(array.value))
+    for layer in all_layers(model):
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
     for array, variable, change in pairs:
         if not change.came_from(keras.ops.convert_to_numpy(variable), array.value):
             raise OldCheckpointError(f"{file.path}: {array.name} did not arrive in your model")
@@ -97,6 +100,8 @@ def _change(array, variable, layer, name, theano, of_cudnn, file):
                 "were not compared; run it once with Theano and save from TensorFlow"
             )
         change = transforms.FLIP
+    if variable.name == "count":
+        change = of_count(array, variable)
     if of_cudnn:
         change = cudnn.transform(of_cudnn, variable.name)
     require_fit(change.forward(array.value), variable, f"{name}: {array.name}", file)

@@ -209,9 +209,9 @@ def residual(keras):
     """Ways past a recurrent layer, so that the same mask reaches a merging layer twice."""
     layers = keras.layers
     inputs = keras.Input((4, 3), name="masking_of")
-    x = layers.Masking(0.0)(inputs)
-    x = layers.Add()([x, layers.LSTM(3, return_sequences=True)(x)])
-    x = layers.Average()([x, layers.GRU(3, return_sequences=True)(x)])
+    masked = layers.Masking(0.0)(inputs)
+    x = layers.Add()([masked, layers.LSTM(3, return_sequences=True)(masked)])
+    x = layers.Average()([x, layers.GRU(3, return_sequences=True)(x), masked])
     x = layers.Subtract()([layers.TimeDistributed(layers.Dense(3))(x), x])
     scores = layers.Dot(axes=2)([x, x])
     x = layers.Concatenate()([layers.LSTM(2)(x), layers.Flatten()(scores)])

@@ -85,6 +85,21 @@ def test_other_names_are_paired_in_order(tmp_path):
         assert np.array_equal(model.get_weights()[0], file["dense_1/dense_1/kernel:0"][()])
 
 
+@pytest.mark.parametrize("kind", ["int32", "int64"])
+def test_a_normalization_answers_with_the_weights(tmp_path, kind):
+    arrays = {"mean": (3,), "variance": (3,), "count": ()}
+    path = file_of(tmp_path / "w.h5", "2.9.0", norm=arrays)
+    with h5py.File(path, "r+") as file:
+        del file["norm/norm/count:0"]
+        file["norm"].create_dataset("norm/count:0", data=np.array(7, kind))
+        mean, variance = (file[f"norm/norm/{name}:0"][()] for name in ("mean", "variance"))
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Normalization()])
+    load_weights(model, path)
+    rows = np.ones((2, 3), "f4")
+    mine = keras.ops.convert_to_numpy(model(rows))
+    assert mine == pytest.approx((rows - mean) / np.sqrt(variance), abs=1e-6)
+
+
 def test_mean_and_variance_are_not_exchanged(tmp_path):
     arrays = dict.fromkeys(("gamma", "beta", "moving_variance", "moving_mean"), (3,))
     path = file_of(tmp_path / "w.h5", "2.2.0", norm=arrays)
