@@ -3,6 +3,7 @@
 import keras
 import pytest
 from old_checkpoint import OldCheckpointError, differences, graphs
+from old_checkpoint import layers as old_layers
 from old_checkpoint.layouts import layout
 from old_checkpoint.optimizers import families
 from old_checkpoint.reading import OldFile
@@ -111,6 +112,16 @@ def test_parts_of_another_package_are_not_taken_for_keras_own(argument):
     names = {"initializer": "Zeros", "regularizer": "L2", "constraint": "NonNeg"}
     own = {"class_name": f"mine>{names[argument.split('_')[1]]}", "config": {}}
     refused("mine>", layer("Dense", "x", ["i"], units=2, **{argument: own}))
+
+
+def test_what_older_versions_did_not_write():
+    """A GRU without `reset_after`, and Adagrad's sums, which began at 0."""
+    made = old_layers.make("GRU", {"name": "x", "units": 2}, repair("2.1.5"))
+    assert made.reset_after is False
+    found = {"class_name": "Adagrad", "config": {"lr": 0.01}}
+    for version, start in {"2.2.4": 0.0, "2.3.0-tf": None}.items():
+        plan = families.plan(found, repair(version), old_file(version))
+        assert plan.config.get("initial_accumulator_value") == start
 
 
 def test_an_activity_regularizer_of_keras_for_several_backends():
