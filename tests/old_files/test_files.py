@@ -129,6 +129,20 @@ def test_what_the_proof_compares(old_files, old, monkeypatch, name, because, cha
     refused(old, f"does not hold what the source does.*{because}")
 
 
+def test_the_proof_compares_the_optimizer_with_the_source(old, monkeypatch):
+    from old_checkpoint import optimizers
+
+    restore = optimizers.restore
+
+    def restored(*arguments):
+        made = restore(*arguments)
+        made.optimizer.variables[-1].assign_add([1e-6])
+        return made
+
+    monkeypatch.setattr(optimizers, "restore", restored)
+    refused(old, "the optimizer's .* is not the source's")
+
+
 def test_nothing_appears_unless_the_proof_holds(old, monkeypatch):
     from old_checkpoint import weights
 

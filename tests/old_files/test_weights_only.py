@@ -54,12 +54,15 @@ def test_weights_of_cudnn(tmp_path, layer, bias, kind):
 
 
 def test_a_dense_layer_with_many_biases_is_not_taken_for_cudnn(tmp_path):
-    dense = {"kernel": (3, 16), "bias": (16,)}
-    path = file_of(tmp_path / "w.h5", "2.2.0", dense=dense)
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(16)])
+    dense = {"dense/kernel": (2, 16), "dense/bias": (16,)}
+    arrays = {f"lstm/{name}": shape for name, shape in recurrent(2, (8,)).items()} | dense
+    path = file_of(tmp_path / "w.h5", "2.3.1", inner=arrays)
+    inner = keras.Sequential([keras.Input((4, 3)), keras.layers.LSTM(2), keras.layers.Dense(16)])
+    model = keras.Sequential([keras.Input((4, 3)), inner])
     load_weights(model, path)
     with h5py.File(path) as file:
-        assert np.array_equal(model.get_weights()[0], file["dense/dense/kernel:0"][()])
+        stored = [file[f"inner/inner/{name}:0"][()] for name in arrays]
+    assert all(map(np.array_equal, model.get_weights(), stored))
 
 
 def test_layers_of_the_same_names_are_paired_by_name(tmp_path):
