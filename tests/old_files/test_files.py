@@ -93,6 +93,17 @@ def test_a_disk_without_hard_links(old, monkeypatch):
     assert target.read_bytes() == converted
     target.unlink()
 
+    def appears(*_):
+        target.write_bytes(b"mine")
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", appears)
+    with pytest.raises(OldCheckpointError, match="exists"):
+        convert(old, target)
+    assert target.read_bytes() == b"mine"
+    target.unlink()
+    monkeypatch.setattr(os, "link", no_link)
+
     def full(*_):
         raise OSError(28, "No space left on device")
 

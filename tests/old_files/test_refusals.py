@@ -114,6 +114,14 @@ def test_parts_of_another_package_are_not_taken_for_keras_own(argument):
     refused("mine>", layer("Dense", "x", ["i"], units=2, **{argument: own}))
 
 
+def test_a_frozen_model_stays_frozen():
+    config = model_of(layer("Dense", "x", ["i"], units=2))
+    config["config"]["trainable"] = False
+    built, _ = graphs.build(config, repair())
+    assert built.weights
+    assert not built.trainable_weights
+
+
 def test_what_older_versions_did_not_write():
     """A GRU without `reset_after`, and Adagrad's sums, which began at 0."""
     made = old_layers.make("GRU", {"name": "x", "units": 2}, repair("2.1.5"))
