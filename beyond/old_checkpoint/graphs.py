@@ -10,6 +10,7 @@ from .errors import IN_CODE, OldCheckpointError
 SEQUENTIAL = ("Sequential",)
 FUNCTIONAL = ("Model", "Functional")
 MODELS = SEQUENTIAL + FUNCTIONAL
+MOST_LAYERS = 20_000
 
 
 @dataclasses.dataclass
@@ -78,6 +79,9 @@ def _model(class_name, config, repair, name=None):
 
 def _layer(entry, repair):
     """The Keras 3 layer and the `Node` for one entry of a list of layers."""
+    repair.layers += 1
+    if repair.layers > MOST_LAYERS:
+        raise OldCheckpointError(f"the model has more than {MOST_LAYERS} layers; {IN_CODE}")
     try:
         class_name, config = entry["class_name"], dict(entry["config"])
     except (KeyError, TypeError, ValueError):

@@ -19,6 +19,7 @@ class Repair:
         differences: Known differences, each with its layer.
         changes: What was changed on the way and is said in the report.
         used: The names of the custom objects that the file asked for.
+        layers: How many layers were made so far.
         called: (layer, training) of calls that fix whether they train.
         renamed: Old name -> new name of layers whose names Keras 3 does not allow.
     """
@@ -33,6 +34,7 @@ class Repair:
     changes: list[str] = dataclasses.field(default_factory=list)
     used: list[str] = dataclasses.field(default_factory=list)
     renamed: dict[str, str] = dataclasses.field(default_factory=dict)
+    layers: int = 0
     called: list[tuple[object, bool]] = dataclasses.field(default_factory=list)
 
     def own(self, name):

@@ -35,7 +35,7 @@ class Count(keras.metrics.Metric):
 
     def result(self):
         """The number."""
-        return self.batches
+        return keras.ops.convert_to_tensor(self.batches)
 
 
 class Square(keras.regularizers.Regularizer):

@@ -114,6 +114,13 @@ def test_parts_of_another_package_are_not_taken_for_keras_own(argument):
     refused("mine>", layer("Dense", "x", ["i"], units=2, **{argument: own}))
 
 
+def test_more_layers_than_any_model_has(monkeypatch):
+    flat = [layer("Flatten", f"x{n}", [f"x{n - 1}" if n else "i"]) for n in range(4)]
+    graphs.build(model_of(*flat), repair())
+    monkeypatch.setattr(graphs, "MOST_LAYERS", 3)
+    refused("more than 3 layers", *flat)
+
+
 def test_a_frozen_model_stays_frozen():
     config = model_of(layer("Dense", "x", ["i"], units=2))
     config["config"]["trainable"] = False
