@@ -26,19 +26,26 @@ def main(arguments: list[str] | None = None) -> int:
     inspect = commands.add_parser("inspect", help="say what is in an old HDF5 file")
     inspect.add_argument("source")
     chosen = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):  # a name that is no text must not stop the report
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         if chosen.command == "inspect":
             print(old_checkpoint.inspect(chosen.source))
         else:
             with quiet.compiled_code():
                 report = old_checkpoint.convert(
-                    chosen.source, chosen.target, reference=chosen.reference
+                    chosen.source, chosen.target, reference=chosen.reference, progress=_say
                 )
             print(report)
     except old_checkpoint.OldCheckpointError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _say(text):
+    print(f"comparing: {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -48,8 +48,9 @@ def activation(found, repair, where: str):
         raise OldCheckpointError(
             f"{where}: the activation is an object ({kind}), which is not understood; {IN_CODE}"
         )
-    if found in repair.custom_objects:
-        return repair.custom_objects[found]
+    own = repair.own(found)
+    if own is not None:
+        return own
     if found == "hard_sigmoid":
         repair.needs_import("hard_sigmoid", where)
         return hard_sigmoid

@@ -49,6 +49,7 @@ FUNCTIONS = {
     and name not in ("kl_divergence", "kld")  # Keras 2 does not know them as metrics
 }
 FUNCTIONS |= {"logcosh": "LogCoshError", "log_cosh": "LogCoshError"}
+FUNCTIONS |= {"kl_divergence": "KLDivergence", "cosine_similarity": "CosineSimilarity"}
 METRIC_CLASSES = {
     *FUNCTIONS.values(),
     "AUC",
@@ -62,6 +63,7 @@ METRIC_CLASSES = {
     "FalseNegatives",
 }
 ACCURACY = ("accuracy", "acc")
+MOST_THRESHOLDS = 100_000
 REDUCTIONS = {"auto": "sum_over_batch_size", None: "sum_over_batch_size"}
 
 
@@ -87,11 +89,14 @@ def arguments(training: dict, model, repair) -> dict:
         )
     losses = training.get("loss")
     found = {
-        "loss": _each(losses, lambda loss: _loss(loss, repair)),
+        "loss": _each(losses, repair, lambda loss: _loss(loss, repair)),
         "metrics": _metrics(training.get("metrics"), losses, model, repair),
         "weighted_metrics": _metrics(training.get("weighted_metrics"), losses, model, repair),
         "loss_weights": training.get("loss_weights"),
     }
+    weights = found["loss_weights"]
+    if isinstance(weights, dict):
+        found["loss_weights"] = {repair.new_name(key): value for key, value in weights.items()}
     return {key: value for key, value in found.items() if value is not None}
 
 
@@ -105,28 +110,40 @@ def compile_model(model, optimizer, chosen: dict) -> None:
         ) from error
 
 
-def _each(found, convert):
+def _each(found, repair, convert):
     if isinstance(found, list):
-        return [_each(item, convert) for item in found]
+        return [_each(item, repair, convert) for item in found]
     if isinstance(found, dict) and "class_name" not in found:
-        return {key: _each(item, convert) for key, item in found.items()}
+        return {repair.new_name(key): _each(item, repair, convert) for key, item in found.items()}
     return None if found is None else convert(found)
 
 
 def _loss(found, repair):
     name, config = _parts(found)
-    if name in repair.custom_objects:
-        return _custom(repair.custom_objects[name], found, config)
+    own = repair.own(name)
+    if own is not None:
+        return _custom(own, found, config)
+    if "hinge" in name.lower() and "categorical" not in name.lower():
+        _note_labels(repair)
     if isinstance(found, str):
         if found not in LOSSES:
             raise _unknown("loss", name)
         return found if hasattr(keras.losses, found) else getattr(keras.losses, LOSSES[found])()
     if name == "LossFunctionWrapper":
-        name = LOSSES.get(_parts(config.pop("fn", None))[0], name)
+        function = _parts(config.pop("fn", None))[0]
+        name = LOSSES.get(function, function)
     if name not in LOSS_CLASSES:
         raise _unknown("loss", name)
     config["reduction"] = REDUCTIONS.get(config.get("reduction"), config.get("reduction"))
     return _made(getattr(keras.losses, name), config)
+
+
+def _note_labels(repair):
+    if repair.layout.hinge_of_plain_labels:
+        repair.differences.append(
+            "loss hinge: Keras 3 takes labels 0 and 1 as -1 and 1, this Keras 2 may take them as "
+            "they are; with labels -1 and 1 both answer the same"
+        )
 
 
 def _metrics(found, losses, model, repair):
@@ -137,10 +154,26 @@ def _metrics(found, losses, model, repair):
         found = found[0]
     outputs = model.outputs
     if len(outputs) == 1 or (isinstance(found, list) and not any(map(_nested, found))):
-        only = losses if isinstance(losses, str) else None
+        only = None if losses is None or _nested(losses) else _class_of(losses)
         width = outputs[0].shape[-1] if len(outputs) == 1 else None
-        return _each(found, lambda metric: _metric(metric, only, width, repair))
-    return _each(found, lambda metric: _metric(metric, None, None, repair))
+        return _each(found, repair, lambda metric: _metric(metric, only, width, repair))
+    made = _each(found, repair, lambda metric: _metric(metric, None, None, repair))
+    if isinstance(made, list):
+        for name, metrics in zip(model.output_names, made, strict=False):
+            _without_prefix(name, metrics)
+    return made
+
+
+def _class_of(loss):
+    name, _ = _parts(loss)
+    return LOSSES.get(name, name)
+
+
+def _without_prefix(output, metrics):
+    """tf.keras stored metrics as `OUTPUT_NAME`; Keras 3 puts the output's name before it anew."""
+    for metric in metrics if isinstance(metrics, list) else [metrics]:
+        if isinstance(metric, keras.metrics.Metric):
+            metric.name = metric.name.removeprefix(f"{output}_")
 
 
 def _nested(item):
@@ -149,8 +182,9 @@ def _nested(item):
 
 def _metric(found, loss, width, repair):
     name, config = _parts(found)
-    if name in repair.custom_objects:
-        return _custom(repair.custom_objects[name], found, config)
+    own = repair.own(name)
+    if own is not None:
+        return _custom(own, found, config)
     if name in ACCURACY:
         return _accuracy(name, loss, width, repair)
     if isinstance(found, str):
@@ -159,11 +193,12 @@ def _metric(found, loss, width, repair):
         return getattr(keras.metrics, FUNCTIONS[found])(name=found)
     if name in ("MeanMetricWrapper", "SumOverBatchSizeMetricWrapper"):
         function = _parts(config.pop("fn", None))[0]
-        if function in repair.custom_objects:
-            return repair.custom_objects[function]
+        own = repair.own(function)
+        if own is not None:
+            return own
         if function in ACCURACY:
             return _accuracy(function, loss, width, repair)
-        name = FUNCTIONS.get(function, name)
+        name = FUNCTIONS.get(function, function or name)
     if name not in METRIC_CLASSES:
         raise _unknown("metric", name)
     return _made(getattr(keras.metrics, name), config)
@@ -172,19 +207,19 @@ def _metric(found, loss, width, repair):
 def _accuracy(name, loss, width, repair):
     """Which accuracy `accuracy` means.
 
-    Keras 1 and 2 for several backends asked the loss first: with `binary_crossentropy` it was
-    binary for outputs of any width. tf.keras and Keras 3 ask the shapes.
+    Keras 1 and 2 for several backends and tf.keras up to TensorFlow 2.1 asked the loss first: with
+    `binary_crossentropy` it was binary for outputs of any width. Later ones ask the shapes.
     """
-    if repair.layout.tf:
+    if not repair.layout.accuracy_of_loss:
         return name
     if loss is None:
         raise OldCheckpointError(
             "the metric accuracy of a model with several outputs depends on the loss in this "
             f"Keras; {COMPILE_ANEW}"
         )
-    if width == 1 or loss == "binary_crossentropy":
+    if width == 1 or loss == "BinaryCrossentropy":
         kind = keras.metrics.BinaryAccuracy
-    elif loss == "sparse_categorical_crossentropy":
+    elif loss == "SparseCategoricalCrossentropy":
         kind = keras.metrics.SparseCategoricalAccuracy
     else:
         kind = keras.metrics.CategoricalAccuracy
@@ -198,7 +233,7 @@ def _parts(found):
         config = found.get("config")
         if isinstance(config, str):  # a function
             return config, {}
-        return str(found.get("class_name")).split(">")[-1], dict(config or {})
+        return str(found.get("class_name")), dict(config or {})
     return str(found), {}
 
 
@@ -219,12 +254,24 @@ def _made(kind, config):
         raise OldCheckpointError(
             f"{kind.__name__} of Keras 3 has no {unknown[0]}={config[unknown[0]]!r}; {COMPILE_ANEW}"
         )
+    if (config.get("num_thresholds") or 0) > MOST_THRESHOLDS:
+        raise OldCheckpointError(
+            f"{kind.__name__} has num_thresholds={config['num_thresholds']}; {COMPILE_ANEW}"
+        )
     try:
-        return kind(**config)
+        made = kind(**config)
     except (TypeError, ValueError) as error:
         raise OldCheckpointError(
             f"Keras 3 does not make this {kind.__name__} ({error}); {COMPILE_ANEW}"
         ) from error
+    stored = made.get_config()
+    for key, value in config.items():
+        if key not in stored and value != known[key].default:
+            raise OldCheckpointError(
+                f"a .keras file of this Keras 3 loses {key}={value!r} of {kind.__name__}; "
+                f"{COMPILE_ANEW}"
+            )
+    return made
 
 
 def _unknown(kind, name):

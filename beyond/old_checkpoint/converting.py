@@ -3,12 +3,13 @@
 import contextlib
 import os
 import tempfile
+from collections.abc import Callable
 
 import keras
 
-from . import compiling, differences, graphs, masks, optimizers, private, proof, weights
+from . import compiling, differences, graphs, optimizers, private, proof, weights
 from . import reference as reference_module
-from .errors import IN_CODE, OldCheckpointError
+from .errors import OldCheckpointError, one_line
 from .layouts import layout
 from .reading import read
 from .repair import Repair
@@ -20,6 +21,7 @@ def convert(
     target: str | os.PathLike,
     custom_objects: dict | None = None,
     reference: bool = False,
+    progress: Callable[[str], None] | None = None,
 ) -> Report:
     """Convert a whole model that Keras 1 or 2 saved as HDF5 to a `.keras` file of Keras 3.
 
@@ -33,6 +35,7 @@ def convert(
         custom_objects: Your own classes and functions by name, if the model uses any.
         reference: Also compare predictions and ten training steps with Keras 2, which needs
             tf_keras.
+        progress: Called with one line for each step of that comparison, which may take minutes.
 
     Returns:
         A `Report`; print it.
@@ -46,8 +49,10 @@ def convert(
         >>> report.optimizer, report.steps
         ('Adam', 12)
     """
-    source, target = os.fspath(source), os.fspath(target)
+    source, target = os.fsdecode(source), os.fsdecode(target)
     _require_free(target)
+    if reference:
+        reference_module.require_keras_2()
     file = read(source)
     if file.config is None:
         raise OldCheckpointError(
@@ -56,17 +61,21 @@ def convert(
         )
     repair = Repair(layout(file.version), file.backend, dict(custom_objects or {}))
     repair.largest = max((a.value.size for _, found in file.layers for a in found), default=0)
-    with _one_line(source):
+    with one_line(source):
         model, places, restored = _rebuild(file, repair)
+    compared = None
     with _temporary(target) as temporary:
-        model.save(temporary)
-        proof.prove(temporary, model, places, restored)
-        compared = None
-        if reference:
-            loaded = keras.saving.load_model(temporary)
-            compared = reference_module.compare(
-                source, loaded, places, trains=not repair.layout.sorted_optimizer
-            )
+        with one_line(source), keras.saving.custom_object_scope(repair.scope):
+            model.save(temporary)
+            proof.prove(temporary, model, places, restored)
+            if reference:
+                compared = reference_module.compare(
+                    source,
+                    keras.saving.load_model(temporary),
+                    places,
+                    trains=not repair.layout.sorted_optimizer,
+                    say=progress or (lambda text: None),
+                )
         _name(temporary, target)
     return Report(
         source=source,
@@ -85,6 +94,7 @@ def convert(
         optimizer_equal=len(restored.slots) if restored else 0,
         steps=restored.steps if restored else None,
         imports=repair.imports,
+        custom_objects=repair.used,
         changes=repair.changes,
         lost=repair.lost,
         differences=repair.differences,
@@ -105,30 +115,9 @@ def _rebuild(file, repair):
         compiling.compile_model(model, restored.optimizer, chosen)
     else:
         repair.lost.append("the source holds no training configuration: the model is not compiled")
-    differences.note(model, restored, repair)
-    masks.require_no_masked_output(model)
+    differences.require_no_fixed_training(repair)
+    differences.note(model, root, restored, repair)
     return model, places, restored
-
-
-@contextlib.contextmanager
-def _one_line(source):
-    """Turn what a strange configuration makes Python say into one line."""
-    try:
-        yield
-    except OldCheckpointError:
-        raise
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as e:
-        said = " ".join(str(e).split())[:200]
-        raise OldCheckpointError(
-            f"{source}: its configuration is not understood ({type(e).__name__}: {said}); {IN_CODE}"
-        ) from e
 
 
 def _require_free(target):
@@ -157,7 +146,17 @@ def _name(temporary, target):
     with open(temporary, "rb") as file:
         os.fsync(file.fileno())
     try:
-        os.link(temporary, target)
+        try:
+            os.link(temporary, target)
+        except FileExistsError:
+            raise
+        except OSError:  # many network and cloud disks know no hard links: take the name first
+            open(target, "xb").close()
+            try:
+                os.replace(temporary, target)
+            except OSError:
+                os.remove(target)
+                raise
     except FileExistsError:
         raise OldCheckpointError(
             f"{target} exists already; choose another name or remove it"

@@ -19,6 +19,19 @@ def to_plain(class_name: str, config: dict) -> tuple[str, dict]:
     return LAYERS[class_name], config
 
 
+def kind_of(arrays: list) -> str:
+    """`"CuDNNLSTM"` or `"CuDNNGRU"` if the arrays of a layer are one's, or else `""`.
+
+    CuDNN has two biases in a row for each gate: 8 or 6 times as many numbers as there are units.
+    """
+    shapes = {array.short: array.value.shape for array in arrays}
+    if set(shapes) != {"kernel", "recurrent_kernel", "bias"} or len(arrays) not in (3, 6):
+        return ""  # 6 for both directions; other counts are those of a model in the model
+    units = shapes.get("recurrent_kernel", (0,))[0]
+    gates = {8: "CuDNNLSTM", 6: "CuDNNGRU"}
+    return next((kind for n, kind in gates.items() if shapes.get("bias") == (n * units,)), "")
+
+
 def transform(class_name: str, variable: str) -> transforms.Transform:
     """The change of one array.
 

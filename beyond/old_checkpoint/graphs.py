@@ -4,12 +4,13 @@ import dataclasses
 
 import keras
 
-from . import cudnn, layers, masks, names, wrappers
+from . import calls, cudnn, layers, masks, names, wrappers
 from .errors import IN_CODE, OldCheckpointError
 
 SEQUENTIAL = ("Sequential",)
 FUNCTIONAL = ("Model", "Functional")
 MODELS = SEQUENTIAL + FUNCTIONAL
+MOST_LAYERS = 20_000
 
 
 @dataclasses.dataclass
@@ -17,11 +18,12 @@ class Node:
     """One layer of the old model, and where its equal is found in the new one.
 
     Attributes:
-        name: The layer's name.
+        name: The layer's name in Keras 3.
         class_name: Its class in Keras 2.
         children: Layers inside it, in the order of the file, which is the order of its weights.
         role: The attribute of its parent that holds it; empty where the parent finds it by name.
         cudnn: Its class where that was one of CuDNN's.
+        old_name: Its name in the file, where that is another one.
     """
 
     name: str
@@ -29,6 +31,12 @@ class Node:
     children: list["Node"]
     role: str = ""
     cudnn: str = ""
+    old_name: str = ""
+
+    @property
+    def stored(self):
+        """The layer's name in the file."""
+        return self.old_name or self.name
 
     def find(self, parent):
         """The Keras 3 layer, given that of the parent."""
@@ -71,6 +79,9 @@ def _model(class_name, config, repair, name=None):
 
 def _layer(entry, repair):
     """The Keras 3 layer and the `Node` for one entry of a list of layers."""
+    repair.layers += 1
+    if repair.layers > MOST_LAYERS:
+        raise OldCheckpointError(f"the model has more than {MOST_LAYERS} layers; {IN_CODE}")
     try:
         class_name, config = entry["class_name"], dict(entry["config"])
     except (KeyError, TypeError, ValueError):
@@ -79,23 +90,25 @@ def _layer(entry, repair):
         name = config.get("name") if isinstance(config, dict) else None
         return _model(class_name, config, repair, entry.get("name") or name)
     config.setdefault("name", entry.get("name"))
+    old_name = config["name"]
     if repair.layout.keras_1:
         name = config.get("name", class_name)
         class_name, config = names.to_keras_2(class_name, config, name, repair.custom_objects)
+    config["name"] = repair.new_name(old_name)
     if class_name in wrappers.WRAPPERS:
         layer, inside = wrappers.make(
             class_name, config, lambda inner: _layer(inner, repair), repair
         )
         children = [dataclasses.replace(node, role=role) for node, role in inside]
-        return layer, Node(layer.name, class_name, children)
+        return layer, Node(layer.name, class_name, children, old_name=old_name)
     of_cudnn = class_name if class_name in cudnn.LAYERS else ""
     if of_cudnn:
         class_name, config = cudnn.to_plain(class_name, config)
     layer = layers.make(class_name, config, repair)
-    return layer, Node(layer.name, class_name, [], cudnn=of_cudnn)
+    return layer, Node(layer.name, class_name, [], cudnn=of_cudnn, old_name=old_name)
 
 
-def _input(config, where):
+def _input(config, repair, where):
     """A Keras 3 input for the configuration of an InputLayer."""
     shape = config.get("batch_input_shape", config.get("batch_shape"))
     if config.get("sparse") or config.get("ragged"):
@@ -108,7 +121,7 @@ def _input(config, where):
     return keras.layers.InputLayer(
         batch_shape=tuple(shape),
         dtype=dtype,
-        name=config.get("name"),
+        name=repair.new_name(config.get("name")),
         optional=bool(config.get("optional", False)),
     )
 
@@ -135,13 +148,14 @@ def _sequential(config, repair, name):
         made.append(keras.layers.InputLayer(batch_shape=tuple(shape), dtype=dtype))
     for entry in entries:
         if entry["class_name"] == "InputLayer":
-            made.append(_input(entry["config"], where))
+            made.append(_input(entry["config"], repair, where))
             continue
         layer, node = _layer(entry, repair)
         made.append(layer)
         nodes.append(node)
-    model = keras.Sequential(made, name=config.get("name") or name)
-    return model, Node(model.name, "Sequential", nodes)
+    name = config.get("name") or name
+    model = keras.Sequential(made, name=repair.new_name(name))
+    return model, Node(model.name, "Sequential", nodes, old_name=name or "")
 
 
 def _shape_of(entry, config):
@@ -166,47 +180,53 @@ def _shape_of(entry, config):
 
 def _functional(config, repair, name):
     where = f"model {config.get('name') or name}"
-    made, nodes, calls = {}, [], {}
+    made, nodes, called, known = {}, [], {}, masks.Masks()
     for entry in config["layers"]:
         key = entry.get("name") or entry["config"]["name"]
-        calls[key] = entry.get("inbound_nodes") or []
+        called[key] = entry.get("inbound_nodes") or []
         if entry["class_name"] == "InputLayer":
-            made[key] = _input(entry["config"], f"layer {key}")
-            nodes.append(Node(key, "InputLayer", []))
+            made[key] = _input(entry["config"], repair, f"layer {key}")
+            nodes.append(Node(made[key].name, "InputLayer", [], old_name=key))
             continue
         made[key], node = _layer(entry, repair)
         nodes.append(node)
-    first = _first_indices(config, nodes)
+    first = calls.first_indices(config, nodes)
     tensors = {
         (key, 0): _flat(layer.output)
         for key, layer in made.items()
         if isinstance(layer, keras.layers.InputLayer)
     }
     waiting = [
-        (key, number, call) for key, found in calls.items() for number, call in enumerate(found)
+        (key, number, call) for key, found in called.items() for number, call in enumerate(found)
     ]
     while waiting:
         later = []
         for key, number, call in waiting:
-            ready = _arguments(call, tensors, where)
+            ready = calls.arguments(call, tensors, where)
             earlier = number and (key, first.get(key, 0) + number - 1) not in tensors
             if ready is None or earlier:
                 later.append((key, number, call))
                 continue
             inputs, keywords = ready
-            masks.require_known(made[key], inputs)
+            known.require_known(made[key], inputs)
+            if "training" in keywords:
+                repair.called.append((made[key], keywords["training"]))
             output = _call(made[key], key, inputs, keywords)
+            known.note_merged(made[key], inputs, output)
             tensors[key, first.get(key, 0) + number] = _flat(output)
         if len(later) == len(waiting):
             raise OldCheckpointError(f"{where}: the layer {later[0][0]!r} has inputs from nowhere")
         waiting = later
-    inputs = _ends(config["input_layers"], tensors, where)
-    outputs = _ends(config["output_layers"], tensors, where)
-    model = keras.Model(inputs, outputs, name=config.get("name") or name)
-    missing = set(made) - {layer.name for layer in model.layers}
+    inputs = calls.ends(config["input_layers"], tensors, where)
+    outputs = calls.ends(config["output_layers"], tensors, where)
+    name = config.get("name") or name
+    model = keras.Model(inputs, outputs, name=repair.new_name(name))
+    if config.get("trainable") is False:
+        model.trainable = False
+    missing = {layer.name for layer in made.values()} - {layer.name for layer in model.layers}
     if missing:
         raise OldCheckpointError(f"{where}: the layer {min(missing)!r} feeds no output")
-    return model, Node(model.name, "Functional", nodes)
+    return model, Node(model.name, "Functional", nodes, old_name=name or "")
 
 
 def _flat(value):
@@ -222,79 +242,3 @@ def _call(layer, key, inputs, keywords):
         raise OldCheckpointError(
             f"layer {key}: Keras 3 does not take its inputs ({error}); {IN_CODE}"
         ) from error
-
-
-def _first_indices(config, nodes):
-    """At which index the calls of nested models start: older versions count one of their own."""
-    used = {}
-    for reference in _references(config):
-        used.setdefault(reference[0], set()).add(reference[1])
-    return {
-        node.name: min(used.get(node.name, {0}))
-        for node in nodes
-        if node.class_name in ("Sequential", "Functional")
-    }
-
-
-def _references(value):
-    """All (layer, call, output) in a functional model's configuration."""
-    if isinstance(value, dict) and "layers" in value:
-        for entry in value["layers"]:
-            yield from _references(entry.get("inbound_nodes") or [])
-        yield from _references(value["output_layers"])
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _references(item)
-    elif _is_reference(value):
-        yield value
-        yield from _references(value[3:])
-    elif isinstance(value, list):
-        for item in value:
-            yield from _references(item)
-
-
-def _is_reference(value):
-    return (
-        isinstance(value, list)
-        and len(value) >= 3
-        and isinstance(value[0], str)
-        and all(isinstance(number, int) for number in value[1:3])
-    )
-
-
-def _arguments(call, tensors, where):
-    """Inputs and keyword arguments of one call, or None while an input is missing."""
-    if _is_reference(call):
-        call = [call]
-    if not isinstance(call, list) or not all(_is_reference(item) for item in call):
-        raise OldCheckpointError(f"{where}: a call of a layer is not understood ({str(call)[:80]})")
-    inputs, keywords = [], {}
-    for name, index, output, *rest in call:
-        if (name, index) not in tensors:
-            return None
-        try:
-            inputs.append(tensors[name, index][output])
-        except IndexError:
-            raise OldCheckpointError(f"{where}: the layer {name} has no output {output}") from None
-        for key, value in (rest[0] if rest and rest[0] else {}).items():
-            if key in ("mask", "training", "initial_state") and value is None:
-                continue
-            if key != "training" or not isinstance(value, (bool, int)):
-                raise OldCheckpointError(
-                    f"{where}: a layer is called with {key}, which is not understood; {IN_CODE}"
-                )
-            keywords[key] = bool(value)
-    return inputs, keywords
-
-
-def _ends(found, tensors, where):
-    """The model's inputs or outputs: one tensor, a list or a dictionary of them."""
-    try:
-        if _is_reference(found):
-            return tensors[found[0], found[1]][found[2]]
-        if isinstance(found, dict):
-            return {key: _ends(item, tensors, where) for key, item in found.items()}
-        ends = [_ends(item, tensors, where) for item in found]
-        return ends[0] if len(ends) == 1 else ends
-    except (KeyError, IndexError, TypeError):
-        raise OldCheckpointError(f"{where}: its inputs or outputs name no layer of it") from None

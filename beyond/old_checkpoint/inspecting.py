@@ -3,6 +3,8 @@
 import dataclasses
 import os
 
+from . import cudnn
+from .errors import one_line
 from .layouts import layout
 from .reading import read
 
@@ -70,6 +72,11 @@ def inspect(source: str | os.PathLike) -> Inspection:
         ('Adam', 12, 'binary_crossentropy')
     """
     file = read(source)
+    with one_line(file.path):
+        return _inspection(file)
+
+
+def _inspection(file):
     training = file.training or {}
     optimizer = training.get("optimizer_config") or {}
     arrays = list(file.optimizer or [])
@@ -77,7 +84,7 @@ def inspect(source: str | os.PathLike) -> Inspection:
     if arrays and arrays[0].value.shape == ():
         steps = int(arrays.pop(0).value)
     classes = dict(_classes(file.config))
-    notes = _notes(file, classes)
+    notes = notes_of(file, classes)
     if file.optimizer and steps is None:
         notes.append("no step count: a converted optimizer starts at step 0")
     return Inspection(
@@ -89,7 +96,7 @@ def inspect(source: str | os.PathLike) -> Inspection:
             (name, classes.get(name) or _guess(found), [array.value.shape for array in found])
             for name, found in file.layers
         ],
-        optimizer=str(optimizer.get("class_name")).split(">")[-1] if optimizer else None,
+        optimizer=str(optimizer.get("class_name")).removeprefix("Custom>") if optimizer else None,
         optimizer_arrays=len(arrays),
         steps=steps,
         loss=training.get("loss"),
@@ -110,6 +117,11 @@ def _classes(config):
             yield name, entry.get("class_name", "")
 
 
+def _rows(arrays):
+    """The number of units of a recurrent layer."""
+    return next((a.value.shape[0] for a in arrays if a.short == "recurrent_kernel"), 0)
+
+
 def _guess(arrays):
     """The class of a layer in a file of weights only, as far as its arrays tell it."""
     names = [array.short for array in arrays]
@@ -119,7 +131,7 @@ def _guess(arrays):
             for n in ("kernel", "recurrent_kernel")
         )
         gates = recurrent[-1] // recurrent[0] if len(recurrent) == 2 and recurrent[0] else 0
-        kind = {1: "SimpleRNN", 3: "GRU", 4: "LSTM"}.get(gates, "")
+        kind = cudnn.kind_of(arrays) or {1: "SimpleRNN", 3: "GRU", 4: "LSTM"}.get(gates, "")
         return f"Bidirectional({kind})" if len(arrays) > 3 and kind and kernel else kind
     if "moving_mean" in names:
         return "BatchNormalization"
@@ -133,7 +145,13 @@ def _guess(arrays):
     return ""
 
 
-def _notes(file, classes):
+def notes_of(file, classes: dict) -> list[str]:
+    """What a reader of the file has to know.
+
+    Arguments:
+        file: The `OldFile`.
+        classes: Layer's name -> its class, as far as the file tells.
+    """
     notes = []
     if file.config is None:
         notes.append(
@@ -141,19 +159,21 @@ def _notes(file, classes):
             "old_checkpoint.load_weights(model, source)"
         )
         notes.append("it says nothing of activations: take them from the code that trained it")
-    recurrent = layout(file.version).recurrent_hard_sigmoid and any(
-        (classes.get(name) or _guess(arrays)).endswith(("LSTM", "GRU", "LSTM)", "GRU)"))
-        for name, arrays in file.layers
-    )
-    if recurrent:
+    kinds = [(classes.get(name) or _guess(arrays), arrays) for name, arrays in file.layers]
+    gated = [kind for kind, _ in kinds if "CuDNN" not in kind and ("LSTM" in kind or "GRU" in kind)]
+    if gated and layout(file.version).maybe_recurrent_hard_sigmoid:
         notes.append(
-            "this Keras used the old hard_sigmoid in LSTM and GRU unless the code said otherwise: "
-            "recurrent_activation=old_checkpoint.hard_sigmoid (Keras 3's own differs)"
+            "this Keras used the old hard_sigmoid in LSTM and GRU unless the code said otherwise"
+            + (" (tf.keras: with TensorFlow 1)" if layout(file.version).tf else "")
+            + ": recurrent_activation=old_checkpoint.hard_sigmoid (Keras 3's own differs)"
         )
-    if any("GRU" in (classes.get(name) or _guess(arrays)) for name, arrays in file.layers):
-        flat = [a for _, found in file.layers for a in found if a.short == "bias"]
-        if any(array.value.ndim == 1 for array in flat):
-            notes.append("a GRU with one row of biases needs reset_after=False")
+    if any(
+        array.short == "bias" and array.value.shape == (_rows(arrays) * 3,)
+        for kind, arrays in kinds
+        if "GRU" in kind and "CuDNN" not in kind
+        for array in arrays
+    ):
+        notes.append("a GRU with one row of biases needs reset_after=False")
     if file.backend == "theano":
         notes.append("kernels of the Theano backend are flipped in their spatial axes")
     if "Lambda" in classes.values():

@@ -1,144 +1,13 @@
 """One layer: from its configuration in Keras 2 to a layer of Keras 3.
 
-Each layer here has a list of the arguments that mean the same in Keras 3. An argument outside the
-list is dropped where its value changes nothing, and refused otherwise.
+An argument outside the lists of `arguments` is refused.
 """
 
 import keras
 
 from . import activations, parts
+from .arguments import ALIASES, COMPARED, DROPPED, EMPTY, RENAMED, SAME
 from .errors import IN_CODE, OldCheckpointError
-
-_KERNEL = "kernel_initializer kernel_regularizer kernel_constraint "
-_BIAS = "use_bias bias_initializer bias_regularizer bias_constraint activity_regularizer "
-_CONV = (
-    _KERNEL + _BIAS + "filters kernel_size strides padding data_format dilation_rate activation "
-)
-_RNN = (
-    _KERNEL
-    + _BIAS
-    + "units activation recurrent_initializer recurrent_regularizer recurrent_constraint dropout "
-    "recurrent_dropout return_sequences return_state go_backwards stateful unroll "
-)
-_POOL = "pool_size strides padding data_format"
-_NORM = (
-    "axis epsilon center scale beta_initializer gamma_initializer beta_regularizer "
-    "gamma_regularizer beta_constraint gamma_constraint "
-)
-_DEPTH = (
-    "depth_multiplier depthwise_initializer depthwise_regularizer depthwise_constraint "
-    "pointwise_initializer pointwise_regularizer pointwise_constraint "
-)
-
-SAME = {
-    "Dense": "units activation " + _KERNEL + _BIAS,
-    "Activation": "activation activity_regularizer",
-    "Dropout": "rate noise_shape seed",
-    "GaussianNoise": "stddev seed",
-    "GaussianDropout": "rate seed",
-    "SpatialDropout1D": "rate seed",
-    "SpatialDropout2D": "rate seed data_format",
-    "SpatialDropout3D": "rate seed data_format",
-    "Flatten": "data_format",
-    "Reshape": "target_shape",
-    "Permute": "dims",
-    "RepeatVector": "n",
-    "Masking": "mask_value",
-    "Conv1D": _CONV + "groups",
-    "Conv2D": _CONV + "groups",
-    "Conv3D": _CONV + "groups",
-    "Conv1DTranspose": _CONV,
-    "Conv2DTranspose": _CONV,
-    "Conv3DTranspose": _CONV,
-    "SeparableConv1D": _CONV.removeprefix(_KERNEL) + _DEPTH,
-    "SeparableConv2D": _CONV.removeprefix(_KERNEL) + _DEPTH,
-    "DepthwiseConv1D": _CONV.removeprefix(_KERNEL) + _DEPTH[: _DEPTH.index("pointwise")],
-    "DepthwiseConv2D": _CONV.removeprefix(_KERNEL) + _DEPTH[: _DEPTH.index("pointwise")],
-    "GlobalAveragePooling1D": "data_format keepdims",
-    "GlobalAveragePooling2D": "data_format keepdims",
-    "GlobalAveragePooling3D": "data_format keepdims",
-    "GlobalMaxPooling1D": "data_format keepdims",
-    "GlobalMaxPooling2D": "data_format keepdims",
-    "GlobalMaxPooling3D": "data_format keepdims",
-    "ZeroPadding1D": "padding",
-    "ZeroPadding2D": "padding data_format",
-    "ZeroPadding3D": "padding data_format",
-    "Cropping1D": "cropping",
-    "Cropping2D": "cropping data_format",
-    "Cropping3D": "cropping data_format",
-    "UpSampling1D": "size",
-    "UpSampling2D": "size data_format interpolation",
-    "UpSampling3D": "size data_format",
-    "BatchNormalization": _NORM + "momentum moving_mean_initializer moving_variance_initializer",
-    "LayerNormalization": _NORM,
-    "Embedding": "input_dim output_dim embeddings_initializer embeddings_regularizer "
-    "embeddings_constraint mask_zero",
-    "Add": "",
-    "Subtract": "",
-    "Multiply": "",
-    "Average": "",
-    "Maximum": "",
-    "Minimum": "",
-    "Concatenate": "axis",
-    "Dot": "axes normalize",
-    "LeakyReLU": "negative_slope",
-    "PReLU": "alpha_initializer alpha_regularizer alpha_constraint shared_axes",
-    "ELU": "alpha",
-    "ReLU": "max_value negative_slope threshold",
-    "Softmax": "axis",
-    "LSTM": _RNN + "recurrent_activation unit_forget_bias",
-    "GRU": _RNN + "recurrent_activation reset_after",
-    "SimpleRNN": _RNN,
-}
-for _kind in ("MaxPooling", "AveragePooling"):
-    for _rank in "123":
-        SAME[f"{_kind}{_rank}D"] = _POOL
-
-# Keras 2 stores these for separable and depthwise convolutions and never reads them.
-_UNUSED_KERNEL = {"groups": [1]} | dict.fromkeys(_KERNEL.split(), "any")
-# Arguments that Keras 3 does not have, with the values that change nothing ("any": all).
-DROPPED = {
-    "Dense": {"input_dim": "any"},
-    "Embedding": {"input_length": "any", "sparse": [False, None], "weights": [None]},
-    "BatchNormalization": {
-        "fused": "any",
-        "renorm": [False],
-        "virtual_batch_size": [None],
-        "adjustment": [None],
-        "synchronized": [False],
-    },
-    "SpatialDropout1D": {"noise_shape": [None]},
-    "SpatialDropout2D": {"noise_shape": [None]},
-    "SpatialDropout3D": {"noise_shape": [None]},
-    "Conv1DTranspose": {"output_padding": [None], "groups": [1]},
-    "Conv2DTranspose": {"output_padding": [None], "groups": [1]},
-    "Conv3DTranspose": {"output_padding": [None], "groups": [1]},
-    "SeparableConv1D": _UNUSED_KERNEL,
-    "SeparableConv2D": _UNUSED_KERNEL,
-    "DepthwiseConv1D": _UNUSED_KERNEL | {"filters": [None]},
-    "DepthwiseConv2D": _UNUSED_KERNEL | {"filters": [None]},
-    "PReLU": {},
-    "Softmax": {},
-}
-_RNN_DROPPED = {
-    "implementation": "any",
-    "time_major": [False],
-    "input_dim": "any",
-    "input_length": "any",
-    "zero_output_for_mask": [False],
-    "consume_less": "any",
-}
-for _name in ("LSTM", "GRU", "SimpleRNN"):
-    DROPPED[_name] = _RNN_DROPPED
-
-# Arguments that older versions wrote for every layer, without a meaning while they are None.
-EMPTY = ("activity_regularizer", "input_dtype", "batch_input_shape")
-RENAMED = {"LeakyReLU": {"alpha": "negative_slope"}}
-# The same class of Keras 2 under another name.
-ALIASES = {
-    "BatchNormalizationV1": "BatchNormalization",
-    "BatchNormalizationV2": "BatchNormalization",
-}
 
 
 def make(class_name: str, config: dict, repair, dtype=None):
@@ -157,9 +26,10 @@ def make(class_name: str, config: dict, repair, dtype=None):
     """
     config = dict(config)
     name = config.get("name", class_name)
-    if class_name in repair.custom_objects:
+    own = repair.own(class_name)
+    if own is not None:
         config.pop("batch_input_shape", None)
-        return repair.custom_objects[class_name].from_config(config)
+        return own.from_config(config)
     class_name = ALIASES.get(class_name, class_name)
     where = f"layer {name}"
     if class_name == "Lambda":
@@ -233,16 +103,6 @@ def dtype_of(found, where: str) -> str:
     )
 
 
-# Values that were compared with Keras 2; others are refused.
-COMPARED = {
-    "data_format": ("channels_last", None),
-    "groups": (1, None),
-    "interpolation": ("nearest", "bilinear"),
-    "noise_shape": (None,),
-    "stateful": (False,),
-}
-
-
 def _not_compared(where, what):
     return OldCheckpointError(f"{where}: {what} was not compared with Keras 2; {IN_CODE}")
 
@@ -250,11 +110,18 @@ def _not_compared(where, what):
 def _argument(class_name, key, value, repair, where):
     if key in COMPARED and value not in COMPARED[key]:
         raise _not_compared(where, f"{key}={value!r}")
+    if "Conv" in class_name and key == "groups" and value not in (1, None):
+        raise _not_compared(where, f"{key}={value!r}")
+    if "Transpose" in class_name and key == "dilation_rate" and set(_flat(value)) != {1}:
+        raise _not_compared(where, f"{key}={value!r}")
     if key.endswith("_initializer"):
         return parts.initializer(value, repair, where)
     if key.endswith("_regularizer"):
-        if key == "activity_regularizer" and value is not None:
-            raise _not_compared(where, "an activity_regularizer")
+        if key == "activity_regularizer" and value is not None and not repair.layout.tf:
+            raise OldCheckpointError(
+                f"{where}: this Keras adds up its activity_regularizer over the batch, Keras 3 "
+                f"takes the mean; {IN_CODE}"
+            )
         return parts.regularizer(value, repair, where)
     if key.endswith("_constraint"):
         return parts.constraint(value, repair, where)
@@ -263,9 +130,15 @@ def _argument(class_name, key, value, repair, where):
         return keras.activations.linear if found is None else found
     if key == "axis" and isinstance(value, list) and len(value) == 1:
         return value[0]
+    if isinstance(value, dict) and value.get("type") == "ndarray":  # a number, as NumPy's
+        return value.get("value")
     if isinstance(value, list):
         return _tuples(value)
     return value
+
+
+def _flat(value):
+    return value if isinstance(value, list) else [value]
 
 
 def _tuples(value):

@@ -37,7 +37,12 @@ CONSTRAINTS = {
     "unitnorm": "UnitNorm",
     "minmaxnorm": "MinMaxNorm",
 }
-REGULARIZERS = {"l1": "L1", "l2": "L2", "l1l2": "L1L2", "orthogonalregularizer": None}
+REGULARIZERS = {
+    "l1": "L1",
+    "l2": "L2",
+    "l1l2": "L1L2",
+    "orthogonalregularizer": "OrthogonalRegularizer",
+}
 
 
 def initializer(found, repair, where: str):
@@ -54,52 +59,62 @@ def initializer(found, repair, where: str):
     Raises:
         OldCheckpointError: The object is not known.
     """
-    if found is None:
-        return None
-    name, config = _parts(found)
-    if name in repair.custom_objects:
-        return _custom(repair.custom_objects[name], config)
-    known = INITIALIZERS.get(name.lower().replace("_", "").split(">")[-1])
-    if known is None:
-        raise _unknown("initializer", name, where)
-    config = {key: value for key, value in config.items() if key not in ("dtype", "partition_info")}
-    if known == "VarianceScaling" and config.get("distribution") == "normal":
-        config["distribution"] = "truncated_normal"
-    if known == "Identity" and not isinstance(config.get("gain", 1.0), (int, float)):
-        raise _unknown("initializer", name, where)
-    return _made(getattr(keras.initializers, known), config, where)
+    return _part("initializer", INITIALIZERS, _initializer, found, repair, where)
 
 
 def regularizer(found, repair, where: str):
     """The Keras 3 regularizer for one in an old file; arguments as for `initializer`."""
-    if found is None:
-        return None
-    name, config = _parts(found)
-    if name in repair.custom_objects:
-        return _custom(repair.custom_objects[name], config)
-    known = REGULARIZERS.get(name.lower().replace("_", "").split(">")[-1])
-    if known is None:
-        raise _unknown("regularizer", name, where)
-    if known == "L1L2" and not isinstance(found, str):
-        config = {"l1": config.get("l1") or 0.0, "l2": config.get("l2") or 0.0}
-    config.pop("name", None)
-    return _made(getattr(keras.regularizers, known), config, where)
+    return _part("regularizer", REGULARIZERS, _regularizer, found, repair, where)
 
 
 def constraint(found, repair, where: str):
     """The Keras 3 constraint for one in an old file; arguments as for `initializer`."""
+    return _part("constraint", CONSTRAINTS, _constraint, found, repair, where)
+
+
+def _part(kind, table, translate, found, repair, where):
+    """The reader's own object of this name, else the one in the table with its arguments."""
     if found is None:
         return None
     name, config = _parts(found)
-    if name in repair.custom_objects:
-        return _custom(repair.custom_objects[name], config)
-    known = CONSTRAINTS.get(name.lower().replace("_", "").split(">")[-1])
-    if known is None:
-        raise _unknown("constraint", name, where)
+    own = repair.own(name)
+    if own is not None:
+        return own.from_config(config) if hasattr(own, "from_config") else own
+    known = table.get(name.lower().replace("_", ""))
+    arguments = None if known is None else translate(known, config, isinstance(found, str))
+    if arguments is None:
+        raise OldCheckpointError(
+            f"{where}: the {kind} {name!r} is not one that this converts; pass it in custom_objects"
+        )
+    try:
+        return getattr(getattr(keras, f"{kind}s"), known)(**arguments)
+    except (TypeError, ValueError) as error:
+        raise OldCheckpointError(
+            f"{where}: {known} does not take {sorted(arguments)} ({error}); {IN_CODE}"
+        ) from error
+
+
+def _initializer(known, config, only_named):
+    config = {key: value for key, value in config.items() if key not in ("dtype", "partition_info")}
+    if known == "VarianceScaling" and config.get("distribution") == "normal":
+        config["distribution"] = "truncated_normal"
+    if known == "Identity" and not isinstance(config.get("gain", 1.0), (int, float)):
+        return None
+    return config
+
+
+def _regularizer(known, config, only_named):
+    config.pop("name", None)
+    if known == "L1L2" and not only_named:
+        return {"l1": config.get("l1") or 0.0, "l2": config.get("l2") or 0.0}
+    return config
+
+
+def _constraint(known, config, only_named):
+    config.pop("name", None)
     if "m" in config:  # Keras 1
         config["max_value"] = config.pop("m")
-    config.pop("name", None)
-    return _made(getattr(keras.constraints, known), config, where)
+    return config
 
 
 def _parts(found):
@@ -110,22 +125,3 @@ def _parts(found):
     if isinstance(found, dict) and isinstance(found.get("name"), str):  # Keras 1
         return found["name"], {key: value for key, value in found.items() if key != "name"}
     return str(found), {}
-
-
-def _custom(kind, config):
-    return kind.from_config(config) if hasattr(kind, "from_config") else kind
-
-
-def _made(kind, config, where):
-    try:
-        return kind(**config)
-    except (TypeError, ValueError) as error:
-        raise OldCheckpointError(
-            f"{where}: {kind.__name__} does not take {sorted(config)} ({error}); {IN_CODE}"
-        ) from error
-
-
-def _unknown(kind, name, where):
-    return OldCheckpointError(
-        f"{where}: the {kind} {name!r} is not one of Keras's own; pass it in custom_objects"
-    )

@@ -28,7 +28,7 @@ def prove(path, model, places, restored) -> None:
     for place in places:
         variable = place.of(loaded)
         value = keras.ops.convert_to_numpy(variable)
-        if not place.came_from(value, place.array.value):
+        if not place.transform.came_from(value, place.array.value):
             raise _unproved(f"the weight {place.layer}: {place.array.name} is not the source's")
     _same_training(loaded, model)
     if restored is not None:
@@ -49,6 +49,8 @@ def _same_training(loaded, model):
         raise _unproved("other weights are trained than in the model that was saved")
     if (optimizer_of(loaded) is None) != (optimizer_of(model) is None):
         raise _unproved("it lost its optimizer")
+    if _plain(loaded.get_compile_config()) != _plain(model.get_compile_config()):
+        raise _unproved("its loss or its metrics are not those that were saved")
 
 
 def _optimizer(loaded, places, restored):
@@ -59,6 +61,9 @@ def _optimizer(loaded, places, restored):
         raise _unproved("its optimizer has other arguments")
     if int(optimizer.iterations) != (restored.steps or 0):
         raise _unproved(f"its step count is {int(optimizer.iterations)}")
+    for ours, theirs in zip(optimizer.variables, restored.optimizer.variables, strict=True):
+        if not transforms.equal(*map(keras.ops.convert_to_numpy, (ours, theirs))):
+            raise _unproved(f"the optimizer's {theirs.path} is not the one that was saved")
     position = {id(variable): i for i, variable in enumerate(loaded.trainable_variables)}
     for slot in restored.slots:
         variable = private.slots(optimizer, slot.kind)[position[id(slot.place.of(loaded))]]

@@ -11,6 +11,9 @@ def compiled_code() -> Iterator[None]:
     """Drop what compiled code writes to the error output. Python's own messages still appear."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     errors = sys.stderr
+    if errors is None:  # closed, as after `2>&-`
+        yield
+        return
     errors.flush()
     real = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)

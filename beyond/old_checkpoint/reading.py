@@ -7,7 +7,9 @@ of these. `OldFile` refuses them before it reads any array.
 
 import dataclasses
 import json
+import math
 import os
+import re
 
 import h5py
 import numpy as np
@@ -18,6 +20,8 @@ LARGEST_ARRAY = 8 << 30  # bytes
 LARGEST_CONFIG = 64 << 20
 LARGEST_EXPANSION = 1000  # declared bytes for each stored byte
 SLACK = 1 << 20
+LARGEST_WHOLE = 20  # declared bytes of all arrays for each byte of the file
+SLACK_OF_WHOLE = 64 << 20
 DEEPEST = 40
 MOST_OBJECTS = 200_000
 NUMBERS = "fiub"
@@ -25,10 +29,11 @@ NUMBERS = "fiub"
 
 @dataclasses.dataclass
 class Array:
-    """One array of the file: its name, shape and numbers."""
+    """One array of the file: its name, its numbers, and its place in the file."""
 
     name: str
     value: np.ndarray
+    place: str = ""
 
     @property
     def short(self) -> str:
@@ -72,14 +77,18 @@ def read(path: str | os.PathLike) -> OldFile:
     Raises:
         OldCheckpointError: It is no such file, it is damaged, or it is made to do harm.
     """
-    path = os.fspath(path)
-    _require_a_file(path)
+    path = os.fsdecode(path)
     try:
+        _require_a_file(path)
         with h5py.File(path, "r") as file:
             _require_harmless(file)
             return _content(path, file)
     except OldCheckpointError:
         raise
+    except PermissionError as error:
+        raise OldCheckpointError(f"{path}: you may not read it ({error.strerror})") from error
+    except MemoryError as error:
+        raise OldCheckpointError(f"{path}: its arrays do not fit into the memory") from error
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise OldCheckpointError(f"{path}: HDF5 cannot read it ({error}); {NEW_COPY}") from error
 
@@ -91,7 +100,8 @@ def _require_a_file(path):
             "load it with keras.layers.TFSMLayer, or with tf_keras"
         )
     if not os.path.isfile(path):
-        raise OldCheckpointError(f"{path} does not exist; check the name")
+        what = "is no regular file" if os.path.lexists(path) else "does not exist"
+        raise OldCheckpointError(f"{path} {what}; check the name")
     if os.path.getsize(path) == 0:
         raise OldCheckpointError(f"{path} is empty; {NEW_COPY}")
     with open(path, "rb") as file:
@@ -108,7 +118,8 @@ def _require_a_file(path):
 
 
 def _require_harmless(file):
-    seen = set()
+    seen, declared = set(), 0
+    most = LARGEST_WHOLE * os.path.getsize(file.filename) + SLACK_OF_WHOLE
     waiting = [("", file, 0)]
     while waiting:
         name, group, depth = waiting.pop()
@@ -136,6 +147,12 @@ def _require_harmless(file):
                 waiting.append((here, item, depth + 1))
             elif isinstance(item, h5py.Dataset):
                 _require_stored_here(file.filename, here, item)
+                declared += item.nbytes
+                if declared > most:
+                    raise OldCheckpointError(
+                        f"{file.filename}: its arrays declare more than {declared} bytes, far more "
+                        "than the file holds; do not trust this file"
+                    )
             else:
                 raise OldCheckpointError(f"{file.filename}: {here} is no array and no group")
 
@@ -153,8 +170,16 @@ def _require_stored_here(path, name, array):
             f"{path}: {name} declares {array.nbytes} bytes, the file holds {stored}; "
             "do not trust this file"
         )
-    if array.nbytes and not stored:
+    if array.nbytes and (not stored or _lacks_chunks(array)):
         raise OldCheckpointError(f"{path}: the numbers of {name} were never written; {NEW_COPY}")
+
+
+def _lacks_chunks(array):
+    """Whether a part of an array that is stored in parts was never written: it reads as zeros."""
+    if not array.chunks:
+        return False
+    parts = [math.ceil(size / part) for size, part in zip(array.shape, array.chunks, strict=True)]
+    return array.id.get_num_chunks() < math.prod(parts)
 
 
 def _content(path, file):
@@ -166,29 +191,22 @@ def _content(path, file):
             "ends in .weights.h5 is loaded with model.load_weights"
         )
     version = _text(group.attrs.get("keras_version", file.attrs.get("keras_version", "1")))
-    if version.startswith("3"):
+    if not re.match(r"[12](\.|$)", version):
         raise OldCheckpointError(
-            f"{path}: Keras {version} wrote it, not Keras 1 or 2; "
+            f"{path}: Keras {version!r} wrote it, not Keras 1 or 2; "
             "load it with keras.saving.load_model"
         )
-    layers, used = [], set()
-    for layer in _names(group, "layer_names"):
-        layers.append((layer, _arrays(path, group, layer)))
-    used = {layer for layer, _ in layers}
+    layers = [(layer, _arrays(path, group, layer)) for layer in _names(group, "layer_names")]
     top = _arrays(path, group, "top_level_model_weights", required=False)
     if top:
         raise OldCheckpointError(
             f"{path}: it holds weights of the model itself ({top[0].name}), which no layer owns; "
             "rebuild the model in code and set them by hand"
         )
-    others = set(group) - used - {"top_level_model_weights", "optimizer_weights", "model_weights"}
-    if others:
-        raise OldCheckpointError(
-            f"{path}: the group {min(others)!r} belongs to no layer in its list"
-        )
     optimizer = None
     if "optimizer_weights" in file:
         optimizer = _arrays(path, file, "optimizer_weights")
+    _require_every_array_in_a_list(path, file, [*layers, ("", optimizer or [])])
     return OldFile(
         path=path,
         version=version,
@@ -251,10 +269,17 @@ def _arrays(path, parent, key, required=True):
             raise OldCheckpointError(
                 f"{path}: the array {name!r} that it names is missing; get a complete copy"
             )
-        found.append(Array(name, np.asarray(group[name][()])))
-    stored = []
-    group.visititems(lambda name, item: stored.append(name) if hasattr(item, "shape") else None)
-    if len(stored) != len(names):
-        left = sorted(set(stored) - set(names))
-        raise OldCheckpointError(f"{path}: {key!r} holds an array outside its list, {left[:1]}")
+        found.append(Array(name, np.asarray(group[name][()]), group[name].name))
     return found
+
+
+def _require_every_array_in_a_list(path, file, lists):
+    """Refuse arrays that no list names, and one that two lists name."""
+    named = [array.place for _, arrays in lists for array in arrays]
+    if len(set(named)) != len(named):
+        raise OldCheckpointError(f"{path}: its lists name an array twice")
+    stored = []
+    file.visititems(lambda _, item: stored.append(item.name) if hasattr(item, "shape") else None)
+    left = sorted(set(stored) - set(named))
+    if left:
+        raise OldCheckpointError(f"{path}: it holds an array outside its lists, {left[0]}")

@@ -20,6 +20,7 @@ class Report:
         optimizer_equal: Its arrays whose bytes are the source's, after the same changes.
         steps: Its step count, or None.
         imports: What has to be imported before the target loads, with the places that need it.
+        custom_objects: Names of your own objects, which loading the target needs, too.
         changes: Changes of arguments that compute the same.
         lost: What the source does not hold.
         differences: Known differences from Keras 2, by layer.
@@ -41,6 +42,7 @@ class Report:
     lost: list[str]
     differences: list[str]
     reference: list[str] | None = None
+    custom_objects: list[str] = dataclasses.field(default_factory=list)
 
     def __str__(self) -> str:
         backend = f", {self.source_backend}" if self.source_backend else ""
@@ -64,7 +66,11 @@ class Report:
                 f"needs: import old_checkpoint before you load the target, for {name} "
                 f"({', '.join(places)})"
             )
-        if not self.imports:
+        if self.custom_objects:
+            lines.append(
+                f"needs: custom_objects to load the target, with {', '.join(self.custom_objects)}"
+            )
+        if not self.imports and not self.custom_objects:
             lines.append("needs: nothing but Keras 3 to load the target")
         lines += [f"changed: {text}" for text in self.changes]
         lines += [f"lost: {text}" for text in self.lost]

@@ -20,6 +20,12 @@ class Transform:
     forward: Callable[[np.ndarray], np.ndarray]
     back: Callable[[np.ndarray], np.ndarray] | None
 
+    def came_from(self, value: np.ndarray, source: np.ndarray) -> bool:
+        """Whether a value has the source's bytes, after the change is undone."""
+        if self.back is None:
+            return equal(value, self.forward(source))
+        return equal(self.back(value), source)
+
 
 def _same(array):
     return array
@@ -34,6 +40,13 @@ def _flip(array):
 
 # Theano computed a convolution, the others a correlation.
 FLIP = Transform("kernel flipped in its spatial axes", _flip, _flip)
+
+
+def as_type(old: str, new: str) -> Transform:
+    """A count with another number of bits; back is exact while the number fits."""
+    return Transform(
+        f"{old} as {new}", lambda array: array.astype(new), lambda array: array.astype(old)
+    )
 
 
 def equal(left: np.ndarray, right: np.ndarray) -> bool:

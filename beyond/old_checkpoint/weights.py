@@ -47,12 +47,6 @@ class Place:
         """The same for the optimizer's arrays: averages of one gradient are not added."""
         return cudnn.HALF if self.transform.back is None else self.transform
 
-    def came_from(self, value: np.ndarray, source: np.ndarray) -> bool:
-        """Whether the variable's value has the source's bytes, after the change is undone."""
-        if self.transform.back is None:
-            return transforms.equal(value, self.transform.forward(source))
-        return transforms.equal(self.transform.back(value), source)
-
     @property
     def layer(self) -> str:
         """The name of the layer, with the layers that hold it."""
@@ -80,7 +74,7 @@ def places(model, root: Node, file, repair) -> list[Place]:
     theano = is_theano(file, repair)
     found, paired = [], set()
     for node in root.children:
-        arrays = saved.get(node.name)
+        arrays = saved.get(node.stored)
         owners = _owners(node.find(model), (node,))
         if arrays is None:
             if owners:
@@ -88,7 +82,7 @@ def places(model, root: Node, file, repair) -> list[Place]:
                     f"{file.path}: the weights of layer {node.name} are not in it; {NEW_COPY}"
                 )
             continue
-        paired.add(node.name)
+        paired.add(node.stored)
         if len(arrays) != len(owners):
             raise OldCheckpointError(
                 f"{file.path}: layer {node.name} has {len(arrays)} arrays in it, Keras 3 makes "
@@ -140,7 +134,7 @@ def _place(array, owner, model, file, repair, theano):
     place = Place(array, path, index, trainable, transform)
     variable = place.of(model)
     name = variable_name(array, class_name)
-    if name is not None and name != variable.name and class_name not in repair.custom_objects:
+    if name is not None and name != variable.name and repair.own(class_name) is None:
         raise OldCheckpointError(
             f"{file.path}: layer {place.layer} stores {array.name} where Keras 3 has "
             f"{variable.name}; {IN_CODE}"
@@ -156,10 +150,19 @@ def _place(array, owner, model, file, repair, theano):
     if path[-1].cudnn:
         place.transform = cudnn.transform(path[-1].cudnn, variable.name)
         _note_added_biases(place, repair)
+    if variable.name == "count":
+        place.transform = of_count(array, variable)
     require_fit(
         place.transform.forward(array.value), variable, f"{place.layer}: {array.name}", file
     )
     return place
+
+
+def of_count(array, variable) -> transforms.Transform:
+    """The change of the count of a Normalization, whose type depends on the version."""
+    new = keras.backend.standardize_dtype(variable.dtype)
+    same = str(array.value.dtype) == new
+    return transforms.SAME if same else transforms.as_type(str(array.value.dtype), new)
 
 
 def _note_added_biases(place, repair):
@@ -191,6 +194,9 @@ def variable_name(array: Array, class_name: str) -> str | None:
         "alpha",
         "depthwise_kernel",
         "pointwise_kernel",
+        "mean",
+        "variance",
+        "count",
     ]
     if short in known:
         return short

@@ -14,7 +14,8 @@ METRICS = (
     "binary_accuracy|categorical_accuracy|top_k_categorical_accuracy|mse|mae|mape|msle|"
     "binary_crossentropy|categorical_crossentropy|poisson|mean_squared_error|mean_absolute_error|"
     "mean_absolute_percentage_error|mean_squared_logarithmic_error|hinge|squared_hinge|"
-    "categorical_hinge|kullback_leibler_divergence|logcosh|log_cosh"
+    "categorical_hinge|kullback_leibler_divergence|logcosh|log_cosh|kl_divergence|"
+    "cosine_similarity"
 )
 SPARSE = (
     "sparse_categorical_accuracy|sparse_top_k_categorical_accuracy|sparse_categorical_crossentropy"
@@ -47,7 +48,7 @@ def write(path, keras):
     objects = [
         losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.1),
         losses.CategoricalCrossentropy(label_smoothing=0.2, reduction="sum"),
-        losses.Huber(delta=0.3),
+        losses.Huber(),
         losses.BinaryFocalCrossentropy(gamma=3.0, apply_class_balancing=True, alpha=0.3),
         losses.CosineSimilarity(),
     ]
@@ -83,7 +84,9 @@ def write(path, keras):
         entry = {"class_name": type(made).__name__, "config": made.get_config()}
         found["metrics"].append([entry, np.asarray(made.result()).tolist()])
     for name in METRICS:
-        made = metrics.MeanMetricWrapper(metrics.get(name), name=name)
+        known = metrics.get(name)  # a name that it does not know comes back as it is
+        known = getattr(metrics, name, losses.get(name)) if known == name else known
+        made = metrics.MeanMetricWrapper(known, name=name)
         made.update_state(target, predicted)
         found["metrics"].append([name, float(made.result())])
     x = tf.constant(np.linspace(-5, 5, 41, dtype="float32").reshape(1, -1))

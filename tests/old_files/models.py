@@ -190,14 +190,89 @@ def keras_1(keras):
     )
 
 
+def normalized(keras):
+    """Layers that prepare their inputs, further normalizations, penalties on activations."""
+    layers = keras.layers
+    normalization = layers.Normalization()
+    normalization.adapt(keras.backend.constant([[[[1.0, 5.0], [2.0, 9.0]]]]))
+    inputs = keras.Input((4, 4, 2), name="image")
+    x = layers.Rescaling(1 / 2, offset=-0.5)(normalization(inputs))
+    x = layers.Normalization(mean=[0.1, 0.3], variance=[4.0, 2.0])(x)
+    x = layers.Conv2D(4, 2, activity_regularizer="l2")(x)
+    x = layers.Dropout(0.0, noise_shape=(None, 1, 1, 4))(layers.GroupNormalization(2)(x))
+    x = layers.UnitNormalization()(layers.Flatten()(x))
+    orthogonal = keras.regularizers.OrthogonalRegularizer(0.1)
+    return keras.Model(inputs, layers.Dense(3, kernel_regularizer=orthogonal)(x))
+
+
+def residual(keras):
+    """Ways past a recurrent layer, so that the same mask reaches a merging layer twice."""
+    layers = keras.layers
+    inputs = keras.Input((4, 3), name="masking_of")
+    masked = layers.Masking(0.0)(inputs)
+    x = layers.Add()([masked, layers.LSTM(3, return_sequences=True)(masked)])
+    x = layers.Average()([x, layers.GRU(3, return_sequences=True)(x), masked])
+    x = layers.Subtract()([layers.TimeDistributed(layers.Dense(3))(x), x])
+    scores = layers.Dot(axes=2)([x, x])
+    x = layers.Concatenate()([layers.LSTM(2)(x), layers.Flatten()(scores)])
+    return keras.Model(inputs, layers.Dense(1)(x))
+
+
+def tagger(keras):
+    """An output that carries a mask."""
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            layers.Masking(0.0, input_shape=(4, 3)),
+            layers.LSTM(3, return_sequences=True),
+            layers.TimeDistributed(layers.Dense(2)),
+        ]
+    )
+
+
+def frozen_call(keras):
+    """Normalizations that train otherwise: called with training=False, and step by step."""
+    layers = keras.layers
+    inputs = keras.Input((4, 3))
+    x = layers.BatchNormalization(name="fixed")(layers.Dense(3)(inputs), training=False)
+    x = layers.Dropout(0.0)(x, training=True)
+    x = layers.TimeDistributed(layers.BatchNormalization(), name="steps")(x)
+    return keras.Model(inputs, layers.Dense(1)(layers.Flatten()(x)))
+
+
+def augmented(keras):
+    """Layers that change images at random in training."""
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((6, 6, 1)),
+            layers.RandomFlip("horizontal"),
+            layers.RandomRotation(0.1, fill_mode="nearest"),
+            layers.RandomZoom(0.1),
+            layers.RandomTranslation(0.1, 0.2),
+            layers.RandomContrast(0.2),
+            layers.Flatten(),
+            layers.Dense(1),
+        ]
+    )
+
+
 MODELS = {
     "images": images,
+    "tagger": tagger,
     "sequences": sequences,
     "recurrent old": recurrent_old,
     "nested": nested,
     "state": state,
     "signals": signals,
     "volumes": volumes,
+    "normalized": normalized,
+    "residual": residual,
+}
+# Models whose answers are compared, not their training: it is known to differ.
+ANSWERED = {
+    "frozen call": frozen_call,
+    "augmented": augmented,
 }
 # Models of kinds that tf_keras cannot write itself; `test_rewritten.py` makes them of these.
 REWRITTEN = {

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import h5py
+import keras
 import numpy as np
 import pytest
 from conversion import Case
@@ -147,6 +148,93 @@ def test_cudnn_answers_and_trains_on(old_files, tmp_path):
     found = converted.predictions(model)[0]
     assert abs(found - converted.values("p")[0]).max() <= BOUND
     assert max(converted.differences(model)) <= BOUND
+
+
+def as_several_backends(path, optimizer, without=(), version="2.2.4", by_name=False):
+    """Let a file say that Keras for several backends wrote it, with this optimizer.
+
+    `without` names arrays of the optimizer that it did not store; the others get its names, which
+    tell nothing. `by_name` puts them into the order of the weights' names.
+    """
+    with h5py.File(path, "r+") as file:
+        weights = file["model_weights"]
+        for group in (file, weights):
+            group.attrs["keras_version"] = version
+        training = {"optimizer_config": optimizer, "loss": "binary_crossentropy", "metrics": []}
+        file.attrs["training_config"] = json.dumps(training)
+        state = file["optimizer_weights"]
+        arrays = [state[n][()] for n in state.attrs["weight_names"] if not n.endswith(without)]
+        if by_name:
+            names = [
+                n
+                for layer in weights.attrs["layer_names"]
+                for n in weights[layer].attrs["weight_names"]
+            ]
+            order = sorted(range(len(names)), key=lambda number: names[number])
+            assert order != list(range(len(names)))
+            arrays[1:] = [arrays[1 + start + i] for start in (0, len(names)) for i in order]
+        del file["optimizer_weights"]
+        state = file.create_group("optimizer_weights")
+        names = [f"training/{optimizer['class_name']}/Variable_{i}:0" for i in range(len(arrays))]
+        for name, value in zip(names, arrays, strict=True):
+            state.create_dataset(name, data=value)
+        state.attrs["weight_names"] = np.array(names, dtype="S60")
+
+
+@pytest.mark.parametrize(
+    ("name", "optimizer", "without"),
+    [
+        (
+            "legacy Nadam",
+            {"class_name": "Nadam", "config": {"schedule_decay": 0.004}},
+            ("cache:0",),
+        ),
+        (
+            "legacy Adam decay",
+            {"class_name": "Adam", "config": {"clipnorm": 0.1, "decay": 0.1, "amsgrad": False}},
+            (),
+        ),
+    ],
+)
+def test_optimizers_of_keras_for_several_backends(old_files, tmp_path, name, optimizer, without):
+    """Their formulas are those of tf.keras's legacy Nadam, and of its `global_clipnorm`."""
+    path = copy(old_files, name, tmp_path)
+    optimizer["config"] |= {"lr": 0.01, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
+    as_several_backends(path, optimizer, without)
+    converted = Case(tmp_path / "old.h5", tmp_path / "new.keras")
+    assert any("momenta" in c or "global_clipnorm" in c for c in converted.report.changes)
+    assert max(converted.differences(converted.load())) <= BOUND
+
+
+def test_the_stored_product_of_nadam_is_taken(old_files, tmp_path):
+    """It is not that of the step count where Keras 2 itself had loaded the model in between."""
+    path = copy(old_files, "legacy Nadam", tmp_path)
+    with h5py.File(path, "r+") as file:
+        state = file["optimizer_weights"]
+        (name,) = [n for n in state.attrs["weight_names"] if n.endswith("cache:0")]
+        replace(state, name, np.float32(0.25))
+    convert(path, tmp_path / "new.keras")
+    model = keras.saving.load_model(tmp_path / "new.keras")
+    assert float(model.optimizer.momentum_cache) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("version", "by_name"),
+    [("2.0.5", True), ("2.0.4-tf", True), ("2.0.6", False), ("2.0.8-tf", False)],
+)
+def test_arrays_of_the_optimizer_in_the_order_of_names(old_files, tmp_path, version, by_name):
+    """Up to Keras 2.0.5, and in the tf.keras of that time."""
+    config = {"lr": 0.01, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "decay": 0.0}
+    optimizer = {"class_name": "Adam", "config": config}
+    for right in (True, False):
+        path = copy(old_files, "legacy Adam", tmp_path)
+        as_several_backends(path, optimizer, (), version, by_name is right)
+        if right:
+            converted = Case(tmp_path / "old.h5", tmp_path / "new.keras")
+            assert max(converted.differences(converted.load())) <= BOUND
+        else:
+            with pytest.raises(OldCheckpointError, match="does not fit"):
+                convert(path, tmp_path / "other.keras")
 
 
 def test_a_convolution_with_the_axes_of_theano_is_refused(old_files, tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from old_checkpoint import OldCheckpointError, convert, cudnn, inspect, load_weights, transforms
 from old_checkpoint.optimizers import checks
+from old_checkpoint.reading import Array
 
 
 def as_keras(path, version, backend, names=None):
@@ -130,6 +131,21 @@ def test_flip_has_an_inverse_and_no_other_axis():
 
 def test_largest_ratio_of_adam():
     assert checks.largest_ratio(0.9, 0.999) == pytest.approx(7.27, abs=0.01)
+
+
+def test_averages_that_cannot_be_of_the_same_gradients():
+    class File:
+        path = "file"
+
+    def groups(momentum, velocity):
+        pair = {"momentum": momentum, "velocity": velocity}
+        return {kind: [Array(kind, np.array([value], "f4"))] for kind, value in pair.items()}
+
+    betas = {"beta_1": 0.9, "beta_2": 0.999}
+    checks.require_plausible(groups(7e-3, 1e-6), betas, File)
+    for momentum, velocity in ((8e-3, 1e-6), (-8e-3, 1e-6), (1e-3, -1e-6)):
+        with pytest.raises(OldCheckpointError, match="does not fit the others"):
+            checks.require_plausible(groups(momentum, velocity), betas, File)
 
 
 def test_load_weights_all_or_none(old_files):

@@ -38,7 +38,8 @@ def plan(found: dict, repair, file) -> Plan:
     Raises:
         OldCheckpointError: The optimizer is not known.
     """
-    name = str(found.get("class_name")).split(">")[-1]
+    # tf.keras registers its own as `Custom>Adam`; another package before `>` is another class.
+    name = str(found.get("class_name")).removeprefix("Custom>")
     config = {key: value for key, value in found["config"].items() if key not in HARMLESS}
     new = found["config"].get("is_legacy_optimizer") is False or "use_ema" in found["config"]
     if name not in FAMILIES:
@@ -49,14 +50,32 @@ def plan(found: dict, repair, file) -> Plan:
     made = dataclasses.replace(
         made, new=new, arguments=(*made.arguments, *(COMMON_NEW if new else COMMON))
     )
-    if not repair.layout.tf and (name == "Nadam" or made.config.get("clipnorm")):
-        what = "the state of Nadam" if name == "Nadam" else "clipnorm"
-        raise OldCheckpointError(
-            f"{file.path}: {what} was not compared with Keras {file.version} for several backends; "
-            f"{COMPILE_ANEW}"
-        )
+    if not repair.layout.tf:
+        made = dataclasses.replace(made, config=_clipped_together(made.config, repair, file))
     if made.config.get("weight_decay"):
         repair.lost.append(
             "names given to exclude_from_weight_decay: no Keras stores them; give them again"
         )
     return made
+
+
+def _clipped_together(config, repair, file):
+    """The configuration with clipnorm as Keras for several backends meant it.
+
+    It clipped the norm of all gradients together, which is `global_clipnorm` today; 0 was off.
+    """
+    config = {
+        key: value for key, value in config.items() if key not in ("clipnorm", "clipvalue") or value
+    }
+    if "clipnorm" in config and "clipvalue" in config:
+        raise OldCheckpointError(
+            f"{file.path}: the optimizer has clipnorm and clipvalue, Keras 3 takes one of them; "
+            f"{COMPILE_ANEW}"
+        )
+    if "clipnorm" in config:
+        config["global_clipnorm"] = config.pop("clipnorm")
+        repair.changes.append(
+            f"clipnorm {config['global_clipnorm']:g} becomes global_clipnorm: this Keras clipped "
+            "the norm of all gradients together"
+        )
+    return config

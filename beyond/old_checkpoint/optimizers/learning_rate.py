@@ -47,10 +47,11 @@ def rate(config: dict, repair, file):
 
 
 def _schedule(found, decay, repair, file):
-    name = str(found.get("class_name")).split(">")[-1]
+    name = str(found.get("class_name"))
     config = {key: value for key, value in (found.get("config") or {}).items() if value is not None}
-    if name in repair.custom_objects:
-        made = repair.custom_objects[name].from_config(config)
+    own = repair.own(name)
+    if own is not None:
+        made = own.from_config(config)
     elif name in SCHEDULES:
         try:
             made = getattr(keras.optimizers.schedules, name)(**config)

@@ -23,6 +23,11 @@ def nadam(name, config, new, repair) -> Plan:
         return Plan(keras.optimizers.Nadam, config, arguments, slots, interleaved=2, state=_product)
     # tf.keras called schedule_decay by the name that other optimizers have for another thing.
     decay = config.get("schedule_decay", config.get("decay", 0.004))
+    if not repair.layout.tf:
+        repair.changes.append(
+            "Nadam's product of momenta, which this Keras does not store, is computed from the "
+            "step count"
+        )
     config = {key: value for key, value in config.items() if key != "decay"}
     repair.needs_import("Nadam", "its momentum schedule is not that of Keras 3")
     return Plan(
