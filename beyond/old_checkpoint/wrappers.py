@@ -43,8 +43,8 @@ def make(class_name: str, config: dict, make_inner, repair):
     if class_name == "TimeDistributed":
         if any(getattr(one, "activity_regularizer", None) for one in all_layers(layer)):
             raise OldCheckpointError(
-                f"{where}: the layer inside has an activity_regularizer, which Keras 3 leaves out of "
-                f"the loss; {IN_CODE}"
+                f"{where}: the layer inside has an activity_regularizer, which Keras 3 leaves out "
+                f"of the loss; {IN_CODE}"
             )
         made = keras.layers.TimeDistributed(layer, name=config.get("name"))
         inside = [(node, "layer")]
