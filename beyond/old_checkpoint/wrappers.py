@@ -3,6 +3,7 @@
 import keras
 
 from .errors import IN_CODE, OldCheckpointError
+from .private import all_layers
 
 WRAPPERS = ("TimeDistributed", "Bidirectional")
 
@@ -40,6 +41,11 @@ def make(class_name: str, config: dict, make_inner, repair):
         )
     layer, node = make_inner(inner)
     if class_name == "TimeDistributed":
+        if any(getattr(one, "activity_regularizer", None) for one in all_layers(layer)):
+            raise OldCheckpointError(
+                f"{where}: the layer inside has an activity_regularizer, which Keras 3 leaves out "
+                f"of the loss; {IN_CODE}"
+            )
         made = keras.layers.TimeDistributed(layer, name=config.get("name"))
         inside = [(node, "layer")]
     else:

@@ -114,6 +114,17 @@ def test_parts_of_another_package_are_not_taken_for_keras_own(argument):
     refused("mine>", layer("Dense", "x", ["i"], units=2, **{argument: own}))
 
 
+def test_an_activity_regularizer_step_by_step():
+    dense = {"name": "dense", "units": 2, "activity_regularizer": "l2"}
+    for regularized in (True, False):
+        inner = {"class_name": "Dense", "config": dict(dense)}
+        if not regularized:
+            del inner["config"]["activity_regularizer"]
+            graphs.build(model_of(layer("TimeDistributed", "x", ["i"], layer=inner)), repair())
+        else:
+            refused("activity_regularizer", layer("TimeDistributed", "x", ["i"], layer=inner))
+
+
 def test_more_layers_than_any_model_has(monkeypatch):
     flat = [layer("Flatten", f"x{n}", [f"x{n - 1}" if n else "i"]) for n in range(4)]
     graphs.build(model_of(*flat), repair())
