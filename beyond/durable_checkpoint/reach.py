@@ -95,10 +95,10 @@ def _is_opened(thing):
     if isinstance(thing, (KerasSaveable, keras.random.SeedGenerator)):
         return True
     root = type(thing).__module__.partition(".")[0]
-    return hasattr(thing, "__dict__") and root not in _LIBRARIES and not callable_only(thing)
+    return hasattr(thing, "__dict__") and root not in _LIBRARIES and not _is_a_function(thing)
 
 
-def callable_only(thing) -> bool:
+def _is_a_function(thing):
     """Functions and methods, which are no objects with a state of their own."""
     return type(thing).__name__ in ("function", "builtin_function_or_method", "method", "partial")
 

@@ -174,11 +174,6 @@ def dtype_of(value) -> str:
     return keras.backend.standardize_dtype(value.dtype)
 
 
-def assign(variable, value: np.ndarray) -> None:
-    """Put `value` into a `keras.Variable` or `tf.Variable`."""
-    variable.assign(value)
-
-
 def _state_of_generator(generator):
     if isinstance(generator, np.random.Generator):
         return generator.bit_generator.state
