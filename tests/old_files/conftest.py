@@ -15,21 +15,26 @@ HERE = pathlib.Path(__file__).parent
 
 @pytest.fixture(scope="session")
 def old_files(tmp_path_factory):
-    """The folder with what `keras_2.py` wrote. OLD_FILES_OF_KERAS_2 names one that is there."""
-    if "OLD_FILES_OF_KERAS_2" in os.environ:
-        return pathlib.Path(os.environ["OLD_FILES_OF_KERAS_2"])
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return written(tmp_path_factory.mktemp("keras_2"))
-    # The workers of one run share the files: the first one writes them, the others wait.
-    shared = tmp_path_factory.getbasetemp().parent / "keras_2"
-    with open(shared.with_suffix(".lock"), "w") as lock:
+    """The folder with what `keras_2.py` wrote.
+
+    OLD_FILES_OF_KERAS_2 names one that outlives this run: it is written if it is not there.
+    """
+    place = os.environ.get("OLD_FILES_OF_KERAS_2")
+    if place is None:
+        place = tmp_path_factory.getbasetemp()
+        # The workers of one run share the files.
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            place = place.parent
+        place /= "keras_2"
+    place = pathlib.Path(place)
+    with open(place.with_suffix(".lock"), "w") as lock:  # the first writes, the others wait
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not shared.exists():
-            unfinished = shared.with_suffix(".part")
+        if not place.exists():
+            unfinished = place.with_suffix(".part")
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir()
-            written(unfinished).rename(shared)
-    return shared
+            written(unfinished).rename(place)
+    return place
 
 
 def written(folder):
