@@ -1,14 +1,17 @@
-"""One generation of a backup: an archive of arrays in NumPy's format, with `state.json`."""
+"""The files of a backup: two generations, each an archive of NumPy arrays with `state.json`."""
 
 import io
 import json
+import os
 import zipfile
 
 import numpy as np
 
-from . import records, snapshot, template
+from . import files, records, snapshot, template
 from .errors import CorruptCheckpointError
 from .validity import verify
+
+TAG = "backup"  # in the names of temporary files
 
 
 class Backup:
@@ -40,3 +43,58 @@ def npy_member(name, value):
     np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
     head = header.getvalue()
     return name, len(head) + array.nbytes, lambda: [head, template.bytes_of(array)]
+
+
+def path_of(folder: str, number: int) -> str:
+    """Where backup `number` of a training is written: over the one before the last."""
+    return os.path.join(folder, f"backup-{number % 2}.npz")
+
+
+def read_all(folder: str) -> tuple[list[Backup], list[str]]:
+    """The generations in `folder` that are valid, and a sentence about each damaged one."""
+    valid, damaged = [], []
+    for path in filter(os.path.exists, (path_of(folder, 0), path_of(folder, 1))):
+        try:
+            valid.append(Backup(path))
+        except CorruptCheckpointError as error:
+            damaged.append(f"{path} is damaged ({error.reason})")
+    return valid, damaged
+
+
+def write(path: str, header: dict, groups: dict[str, list], record: dict) -> None:
+    """Write one generation and publish it with its record and checksum.
+
+    Arguments:
+        path: From `path_of`.
+        header: Goes into `state.json`.
+        groups: Arrays or tensors by kind, as in `Backup.arrays`.
+        record: Without size and checksum, which are added here.
+
+    Raises:
+        OSError: The generation before stays.
+    """
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{TAG}.saving0.{name}")
+    try:
+        text = json.dumps(header).encode()
+        members = [("state.json", len(text), lambda: [text])]
+        for kind, several in groups.items():
+            for i, value in enumerate(several):
+                members.append(npy_member(f"{kind}-{i:05d}.npy", value))
+        digest = files.write_and_compare(temporary, members)
+        record = {**record, "bytes": os.path.getsize(temporary), "sha256": digest}
+        files.publish(temporary, path, record, TAG)
+    except BaseException:
+        files.clear_away(temporary)
+        raise
+
+
+def delete_all(folder: str) -> None:
+    """Delete both generations, the older one first: what a crash leaves goes on exactly."""
+
+    def number(path):
+        return (records.read_json(f"{path}.json") or {}).get("number", 0)
+
+    for path in sorted((path_of(folder, 0), path_of(folder, 1)), key=number):
+        for gone in (f"{path}.sha256", path, f"{path}.json"):
+            files.remove(gone)

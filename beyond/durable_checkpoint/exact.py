@@ -1,26 +1,31 @@
 """The drop-in for `keras.callbacks.BackupAndRestore`: going on bit for bit."""
 
 import contextlib
-import json
 import os
 import signal
-import sys
 import time
 import warnings
 from collections.abc import Iterable
 
 import keras
-import numpy as np
 
-from . import errors, files, identity, locks, missing_state, reach, records, snapshot, training
-from .backup_file import Backup, npy_member
+from . import (
+    backup_file,
+    content,
+    errors,
+    files,
+    locks,
+    missing_state,
+    records,
+    same_training,
+    this_fit,
+    what_is_kept,
+)
 from .batches import ShuffledBatches
 from .checkpoint import DurableCheckpoint
-from .encoding import decoded, encoded
 from .errors import CorruptCheckpointError
 from .signals import Asked, say
 from .tracked import Tracked
-from .training import TrainingState
 from .writer import BackgroundWriter
 
 FORMAT = 2  # of the file
@@ -125,7 +130,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         self.signals = tuple(signals)
         self.filepath = os.fspath(backup_dir)
         self._folder = os.path.realpath(backup_dir)
-        self._tag = "backup"
+        self._tag = backup_file.TAG
         self._spare_buffers = []
         self._failed = None
         self._shortened = None
@@ -136,7 +141,11 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             warns=True,
             next_time="the next backup tries again.",
         )
-        self._asked = Asked(signals, self._is_training, self._what_follows_a_signal)
+        self._asked = Asked(
+            signals,
+            lambda frame: this_fit.is_running_in(frame, self._model),
+            self._what_follows_a_signal,
+        )
 
     # ---- the hooks of Keras
 
@@ -153,17 +162,17 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         self._tracked = [Tracked(thing) for thing in self.track]
         self._swaps = [
             callback
-            for callback in _callbacks_of_this_fit()
+            for callback in this_fit.callbacks()
             if isinstance(callback, keras.callbacks.SwapEMAWeights)
             and not any(callback is thing for thing in self.track)
         ]
-        self._check_what_can_be_kept()
+        what_is_kept.check(self._model, self._tracked, self.filepath)
         self._check_what_is_trained_on()
         try:
             os.makedirs(self._folder, exist_ok=True)
             locks.lock(self)
             for name in os.listdir(self._folder):
-                files.finish_or_remove(self._folder, name, self._tag)
+                files.finish_or_remove(self._folder, name, backup_file.TAG)
         except BlockingIOError:
             raise
         except OSError as error:
@@ -242,7 +251,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         self._asked.release()
         asked, failed = self._asked.signal, self._failed
         if asked is None and self.delete_checkpoint:
-            self._delete()
+            backup_file.delete_all(self._folder)
         self._close()
         with contextlib.suppress(OSError):
             os.rmdir(self._folder)
@@ -257,26 +266,6 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             self._shortened = None
 
     # ---- which training is this?
-
-    def _check_what_can_be_kept(self):
-        for tracked in self._tracked:
-            names = tracked.not_kept()
-            if names:
-                warnings.warn(
-                    f"{self.filepath}: of {type(tracked.thing).__name__} no backup can hold "
-                    f"{', '.join(names)}. If that is state, give it get_state() and set_state()."
-                )
-        lost = [
-            f"{path.lstrip('/')} ({what})"
-            for path, what, thing in reach.follow(self._model).cannot_be_kept
-            if not any(thing is tracked for tracked in self.track)
-        ]
-        if lost:
-            raise ValueError(
-                f"{self.filepath}: the model has state that no backup can hold: {', '.join(lost)}. "
-                "Keep it outside of the model, and give it to track in an object with get_state() "
-                "and set_state()."
-            )
 
     def _check_what_is_trained_on(self):
         if self._data is None:
@@ -293,16 +282,6 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
                 f"{len(self._data)}: train on it, without steps_per_epoch"
             )
 
-    def _identity(self):
-        """What has to be the same for a training to go on exactly."""
-        return {
-            "backend": {"name": keras.backend.backend()},
-            "network": identity.architecture(self._model),
-            "optimizer": identity.optimizer_settings(self._model.optimizer),
-            "track": {str(i): type(tracked).__name__ for i, tracked in enumerate(self.track)},
-            "data": self._data.get_state() if self._data is not None else {},
-        }
-
     def _refuse_another_training(self, header):
         if self._data is not None:
             self._data.start(header["epoch"])
@@ -312,39 +291,14 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
                 "its training with that version, choose another backup_dir, or delete this one to "
                 "begin anew."
             )
-        here = self._identity()
-        for what, saved in header["identity"].items():
-            for key in [*saved, *here[what]]:
-                values = [str(side.get(key)) for side in (saved, here[what])]
-                if values[0] == values[1]:
-                    continue
-                short = max(map(len, values)) < 60
-                raise ValueError(
-                    f"{self.filepath} holds a backup of another training. Its {what} differs"
-                    + (f": {key} is {values[0]} there and {values[1]} here" if short else "")
-                    + (f" in {key}" if not short else "")
-                    + f". {self._remedy()}"
-                )
-        if len(header["swapped"]) != len(self._swaps):
-            raise ValueError(
-                f"{self.filepath} holds a backup of another training, with "
-                f"{len(header['swapped'])} SwapEMAWeights instead of {len(self._swaps)} in "
-                f"callbacks. {self._remedy()}"
-            )
-        problem = missing_state.make(self._model, header, self._data)
+        problem = same_training.difference(
+            header, self._model, self.track, self._data, self._swaps
+        ) or missing_state.make(self._model, header, self._data)
         if problem:
             raise ValueError(
                 f"{self.filepath} holds a backup of another training: {problem}. {self._remedy()}"
             )
-        self._say_what_else_differs(header)
-
-    def _say_what_else_differs(self, header):
-        now = records.versions()
-        changed = [
-            f"{name} {there} there, {now.get(name)} here"
-            for name, there in header["versions"].items()
-            if now.get(name) != there
-        ]
+        changed = records.versions_that_differ(header["versions"])
         if changed:
             say(
                 f"{self.filepath}: the backup was made with other versions ({'; '.join(changed)}). "
@@ -359,16 +313,8 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
 
     # ---- finding a backup, and putting it back
 
-    def _slots(self):
-        return [os.path.join(self._folder, f"backup-{slot}.npz") for slot in (0, 1)]
-
     def _find_a_backup(self):
-        found, damaged = [], []
-        for path in filter(os.path.exists, self._slots()):
-            try:
-                found.append(Backup(path))
-            except CorruptCheckpointError as error:
-                damaged.append(f"{path} is damaged ({error.reason})")
+        found, damaged = backup_file.read_all(self._folder)
         if not found:
             if damaged:
                 raise CorruptCheckpointError(
@@ -400,37 +346,9 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         self._current_epoch = header["epoch"]
 
     def _restore(self):
-        header, arrays = self._found.header, self._found.arrays
+        header = self._found.header
+        content.put_back(self._found, self._model, self._tracked, self._swaps)
         self._found = None
-        here = TrainingState(self._model)
-        values = {
-            name: value.view(np.dtype(dtype))
-            for (name, _, dtype), value in zip(header["variables"], arrays["variable"], strict=True)
-        }
-        own = {
-            path: value.view(np.dtype(dtype))
-            for (path, dtype), value in zip(header["own"], arrays["own"], strict=True)
-        }
-        assets = {
-            path: value.tobytes()
-            for path, value in zip(header["assets"], arrays["asset"], strict=True)
-        }
-        if own or assets != here.recording.assets:
-            saved = {path: values[name] for path, name in header["description"]["paths"].items()}
-            here.restore_arrays(saved | own, assets)
-        for name, value in values.items():
-            if name in here.variables:  # else it is a metric that begins at zero
-                here.variables[name].assign(value)
-        state = decoded(header["state"], arrays["array"])
-        here.set_generators(state["generators"])
-        for tracked, its_state in zip(self._tracked, header["track"], strict=True):
-            tracked.set_state(decoded(its_state, arrays["array"]))
-        for swap, swapped in zip(self._swaps, header["swapped"], strict=True):
-            swap._ema_weights_in_model = swapped
-        history = self._model.history
-        if history is not None:
-            history.history, history.epoch = state["history"], state["epochs"]
-        training.set_random_state(state["random"])
         self._batches_since_last = 0
         self._backed_up = (header["epoch"], header["batch"])
 
@@ -453,22 +371,8 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         self._number += 1
         self._batches_since_last = 0
         self._backed_up = self._position
-        now = TrainingState(model)
-        history = model.history
-        arrays = []
-        state = {
-            "generators": now.generators(),
-            "history": history.history if history is not None else {},
-            "epochs": history.epoch if history is not None else [],
-            "random": training.random_state(),
-        }
-        # A backup that knows of a checkpoint's best value may not be there before that checkpoint.
-        under_way = {
-            i: (tracked.thing, tracked.state(), tracked.thing.saves_under_way())
-            for i, tracked in enumerate(self._tracked)
-            if isinstance(tracked.thing, DurableCheckpoint)
-        }
-        own = now.arrays()
+        buffers = self._spare_buffers.pop() if self._spare_buffers else None
+        taken = content.Content(model, self._tracked, self._swaps, buffers)
         header = {
             "format": FORMAT,
             "versions": records.versions(),
@@ -477,30 +381,9 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             "batch": batch,
             "ended": ended,
             "stopped": bool(model.stop_training),
-            "identity": self._identity(),
-            "description": now.description(),
-            "own": [[path, training.dtype_of(array)] for path, array in own.items()],
-            "assets": list(now.recording.assets),
-            "swapped": [bool(swap._ema_weights_in_model) for swap in self._swaps],
-            "state": encoded(state, arrays),
-            "track": [
-                None if i in under_way else encoded(tracked.state(), arrays)
-                for i, tracked in enumerate(self._tracked)
-            ],
+            "identity": same_training.identity(self._model, self.track, self._data),
         }
-        buffers = self._spare_buffers.pop() if self._spare_buffers else None
-        values, reusable = snapshot.take(list(now.variables.values()), buffers)
-        header["variables"] = [
-            [name, list(value.shape), training.dtype_of(value)]
-            for name, value in zip(now.variables, values, strict=True)
-        ]
-        groups = {
-            "variable": values,
-            "array": arrays,
-            "own": list(own.values()),
-            "asset": [np.frombuffer(a, np.uint8) for a in now.recording.assets.values()],
-        }
-        path = self._slots()[self._number % 2]
+        path = backup_file.path_of(self._folder, self._number)
         record = {
             "file": os.path.basename(path),
             "number": self._number,
@@ -512,57 +395,20 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
 
         def write():
             try:
-                for i, (checkpoint, its_state, saves) in under_way.items():
-                    header["track"][i] = encoded(checkpoint.state_after(its_state, saves), arrays)
-                self._note_which_metrics_are_zero(header, values)
-                self._write(header, groups, path, record)
+                described, groups = taken.completed()
+                backup_file.write(path, header | described, groups, record)
             finally:
-                if reusable is not None:
-                    self._spare_buffers.append(reusable)
+                if taken.reusable is not None:
+                    self._spare_buffers.append(taken.reusable)
 
         self._writer.submit(path, write)
         if not self.background:
             self._collect(waiting_for_at_most=0)
 
-    def _note_which_metrics_are_zero(self, header, values):
-        metrics = set(header["description"]["metrics"])
-        header["description"]["nonzero metrics"] = [
-            name
-            for (name, _, _), value in zip(header["variables"], values, strict=True)
-            if name in metrics and snapshot.as_array(value).any()
-        ]
-
-    def _write(self, header, groups, path, record):
-        temporary = os.path.join(self._folder, f".{self._tag}.saving0.{os.path.basename(path)}")
-        try:
-            text = json.dumps(header).encode()
-            members = [("state.json", len(text), lambda: [text])]
-            for kind, several in groups.items():
-                for i, value in enumerate(several):
-                    members.append(npy_member(f"{kind}-{i:05d}.npy", value))
-            digest = files.write_and_compare(temporary, members)
-            record = {**record, "bytes": os.path.getsize(temporary), "sha256": digest}
-            files.publish(temporary, path, record, self._tag)
-        except BaseException:
-            files.clear_away(temporary)
-            raise
-
     def _collect(self, waiting_for_at_most):
         """Take note of the backups that have ended; wait while more than that many have not."""
         for ended in self._writer.collect(waiting_for_at_most):
             self._failed = ended if isinstance(ended, OSError) else None
-
-    def _delete(self):
-        backups = sorted(
-            (records.read_json(f"{path}.json") or {}).get("number", 0) for path in self._slots()
-        )
-        for number in backups:  # the older first: what is left if this is cut off, goes on exactly
-            path = self._slots()[number % 2]
-            for gone in (f"{path}.sha256", path, f"{path}.json"):
-                files.remove(gone)
-        for path in self._slots():
-            for gone in (f"{path}.sha256", path, f"{path}.json"):
-                files.remove(gone)
 
     def _close(self):
         """Training is over: let others use the folder, and give the signals back."""
@@ -578,13 +424,6 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         if self._data is not None:
             return "then a backup is made"
         return "then going back to its epoch's start"
-
-    def _is_training(self, frame):
-        while frame is not None:
-            if frame.f_code.co_name == "fit" and frame.f_locals.get("self") is self._model:
-                return True
-            frame = frame.f_back
-        return False
 
     def _leave_if_asked(self):
         asked = self._asked.signal
@@ -604,14 +443,3 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             "run the same command again to go on"
         )
         raise SystemExit(128 + asked)
-
-
-def _callbacks_of_this_fit():
-    """The callbacks of the list that is calling one of them just now; Keras tells no callback."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        caller = frame.f_locals.get("self")
-        if isinstance(caller, keras.callbacks.CallbackList):
-            return caller.callbacks
-        frame = frame.f_back
-    return []

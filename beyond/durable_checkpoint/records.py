@@ -100,3 +100,13 @@ def versions():
         "numpy": np.__version__,
         "h5py": h5py.__version__,
     }
+
+
+def versions_that_differ(noted: dict) -> list[str]:
+    """One text for each entry of `noted`, an earlier result of `versions`, that has changed."""
+    now = versions()
+    return [
+        f"{name} {there} there, {now.get(name)} here"
+        for name, there in noted.items()
+        if now.get(name) != there
+    ]

@@ -6,6 +6,7 @@ that keeps no zeros; from then on saving is writing constant bytes and arrays in
 """
 
 import io
+import math
 import os
 
 import h5py
@@ -64,7 +65,7 @@ def key_of(recording: Recording, values: list) -> tuple:
 
 def make(recording: Recording, key: tuple) -> Template:
     """Let Keras write the file with zeros, and note where each array lies."""
-    zeros = [np.zeros(shape, dtype) for shape, dtype in key[1]]
+    zeros = [Zeros(shape, dtype) for shape, dtype in key[1]]
     file = MemoryWithoutZeros()
     write(recording, zeros, file)
     places = []
@@ -104,6 +105,18 @@ def write(recording: Recording, values: list, file: io.BytesIO) -> None:
 def bytes_of(value) -> np.ndarray:
     """The bytes of an array or tensor, in C order."""
     return np.ascontiguousarray(snapshot.as_array(value)).reshape(-1).view(np.uint8)
+
+
+class Zeros:
+    """An array of zeros that takes no memory: NumPy asks the system for zeros and copies none."""
+
+    def __init__(self, shape: tuple, dtype: str):
+        self.shape = shape
+        self.dtype = np.dtype(dtype)
+        self.nbytes = math.prod(shape) * self.dtype.itemsize
+
+    def __array__(self, dtype=None, copy=None):
+        return np.zeros(self.shape, self.dtype if dtype is None else dtype)
 
 
 class MemoryWithoutZeros(io.BytesIO):

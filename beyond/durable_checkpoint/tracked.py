@@ -51,8 +51,11 @@ class Tracked:
         }
 
     def not_kept(self) -> list[str]:
-        """Names of the attributes of a callback that a backup cannot hold."""
-        if not self._is_plain_callback():
+        """Names of the attributes of a callback that a backup cannot hold.
+
+        Keras's own callbacks hold files and modules beside their state, and open them anew.
+        """
+        if not self._is_plain_callback() or type(self.thing).__module__.startswith("keras."):
             return []
         return [name for name, value in self._attributes().items() if not can_be_encoded(value)]
 

@@ -541,6 +541,17 @@ def test_a_changed_setting_of_a_tracked_callback_is_its_state(tmp_path, first):
     assert go(2) == whole
 
 
+def test_what_keras_s_own_callbacks_open_anew_is_not_reported_as_lost(tmp_path):
+    log = keras.callbacks.CSVLogger(tmp_path / "log.csv")
+    for folder in ("first", "second"):  # in the second fit it holds the file of the first
+        batches = ShuffledBatches(X, Y, 8)
+        backup = ExactBackupAndRestore(tmp_path / folder, track=[batches, log])
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            sequential().fit(batches, shuffle=False, verbose=0, callbacks=[log, backup])
+        assert not [str(each.message) for each in said if "no backup can hold" in str(each.message)]
+
+
 def test_a_setting_that_is_given_anew_is_not_taken_from_the_backup(tmp_path):
     def go(patience, crash=None):
         stop = keras.callbacks.EarlyStopping("loss", patience=patience, min_delta=9)
