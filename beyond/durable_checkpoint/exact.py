@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import sys
 import time
 import warnings
 from collections.abc import Iterable
@@ -12,12 +11,14 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 
-from . import errors, files, identity, locks, missing_state, reach, records, snapshot, training
+from . import errors, files, identity, missing_state, reach, records, snapshot, training
 from .backup_file import Backup, npy_member
 from .batches import ShuffledBatches
 from .checkpoint import DurableCheckpoint
 from .encoding import decoded, encoded
 from .errors import CorruptCheckpointError
+from .fits import Fit, callbacks_of_this_fit
+from .locks import FileLock
 from .signals import Asked, say
 from .tracked import Tracked
 from .training import TrainingState
@@ -136,6 +137,9 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             warns=True,
             next_time="the next backup tries again.",
         )
+        self._lock = FileLock(
+            os.path.join(self._folder, f".{self._tag}.lock"), self.filepath, self._writer
+        )
         self._asked = Asked(signals, self._is_training, self._what_follows_a_signal)
 
     # ---- the hooks of Keras
@@ -153,7 +157,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         self._tracked = [Tracked(thing) for thing in self.track]
         self._swaps = [
             callback
-            for callback in _callbacks_of_this_fit()
+            for callback in (callbacks_of_this_fit() or keras.callbacks.CallbackList()).callbacks
             if isinstance(callback, keras.callbacks.SwapEMAWeights)
             and not any(callback is thing for thing in self.track)
         ]
@@ -161,7 +165,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         self._check_what_is_trained_on()
         try:
             os.makedirs(self._folder, exist_ok=True)
-            locks.lock(self)
+            self._lock.acquire(Fit(self))
             for name in os.listdir(self._folder):
                 files.finish_or_remove(self._folder, name, self._tag)
         except BlockingIOError:
@@ -171,7 +175,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         try:
             self._find_a_backup()
         except BaseException:
-            locks.unlock(self)
+            self._lock.release()
             raise
         self._asked.watch()
 
@@ -192,7 +196,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             self._data.start(epoch, batch)
         for tracked in self.track:
             if isinstance(tracked, DurableCheckpoint):
-                tracked._batches_before = batch
+                tracked.batches_before = batch
         if batch:
             # The rest of an epoch is shorter than `fit` was told; it would warn of lost data.
             self._shortened = warnings.catch_warnings()
@@ -554,7 +558,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
 
     def _delete(self):
         backups = sorted(
-            (records.read_json(f"{path}.json") or {}).get("number", 0) for path in self._slots()
+            (records.read_if_possible(path) or {}).get("number", 0) for path in self._slots()
         )
         for number in backups:  # the older first: what is left if this is cut off, goes on exactly
             path = self._slots()[number % 2]
@@ -570,7 +574,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         self._asked.release()
         self._spare_buffers.clear()
         self._writer.close()
-        locks.unlock(self)
+        self._lock.release()
 
     # ---- signals
 
@@ -604,14 +608,3 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             "run the same command again to go on"
         )
         raise SystemExit(128 + asked)
-
-
-def _callbacks_of_this_fit():
-    """The callbacks of the list that is calling one of them just now; Keras tells no callback."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        caller = frame.f_locals.get("self")
-        if isinstance(caller, keras.callbacks.CallbackList):
-            return caller.callbacks
-        frame = frame.f_back
-    return []

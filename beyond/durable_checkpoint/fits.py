@@ -1,0 +1,68 @@
+"""Which call of `fit` is this, and is it still running? Keras tells no callback of an exception."""
+
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+
+import keras
+
+
+class Fit:
+    """A call of `fit`, or a loop of the user's own that calls the hooks of one callback.
+
+    A call of `fit` has a list of callbacks, which lives in its frame. It is over when that frame is
+    no longer running, although a stored traceback may keep the list.
+
+    Arguments:
+        callback: The one that asks, in one of its hooks.
+    """
+
+    def __init__(self, callback: keras.callbacks.Callback):
+        callbacks = callbacks_of_this_fit()
+        self.by_hand = callbacks is None
+        self.thread = threading.get_ident()
+        self._holder = weakref.ref(callback if callbacks is None else callbacks)
+
+    def is_over(self) -> bool:
+        """Whether it has ended, also by an exception. A loop ends with the life of its callback."""
+        if self._holder() is None:
+            return True
+        return not self.by_hand and not self._is_on_the_stack()
+
+    def _is_on_the_stack(self):
+        if self.thread == threading.get_ident():
+            frame = sys._getframe(1)
+        else:
+            frame = sys._current_frames().get(self.thread)
+        while frame is not None:
+            if any(value is self._holder() for value in frame.f_locals.values()):
+                return True
+            frame = frame.f_back
+        return False
+
+    def gives_way_to(self, other: "Fit") -> bool:
+        """Whether it is a loop that was left: its thread has ended, or has begun another one."""
+        return self.by_hand and (
+            self.thread == other.thread or self.thread not in sys._current_frames()
+        )
+
+    def is_same_fit_as(self, other: "Fit") -> bool:
+        return not self.by_hand and self._holder() is other._holder()
+
+    def when_over(self, call: Callable[[], None]) -> None:
+        """Let `call()` happen when the list of callbacks, or the callback of a loop, is gone."""
+        holder = self._holder()
+        if holder is not None:
+            weakref.finalize(holder, call).atexit = False
+
+
+def callbacks_of_this_fit() -> keras.callbacks.CallbackList | None:
+    """The list of callbacks that is calling one of them just now, None outside of `fit`."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, keras.callbacks.CallbackList):
+            return caller
+        frame = frame.f_back
+    return None
