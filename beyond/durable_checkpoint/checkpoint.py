@@ -31,9 +31,9 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
       file is being written and one copy is waiting; the next save waits for that one. `fit` does
       not return before the last one is written. If `fit` raises, so does the process not end
       before; `wait()`, `verify` and `newest_valid` wait, too.
-    - A monitored value that is missing or NaN overwrites nothing and does not count as best. If it
-      is missing (misspelt, or no validation in this epoch) and there is no file yet, one is saved,
-      so that not everything is lost, and a warning lists the names that there are.
+    - A monitored value that is missing, NaN or an array overwrites nothing and does not count as
+      best. If it is missing (misspelt, or no validation in this epoch) or an array and there is no
+      file of this name yet, one is saved, so that not everything is lost. A warning says so once.
     - A save that fails (disk full, no permission) leaves the old file, its checksum and its record
       as they were, is reported once, with the path and the free space, and does not count as best.
       Training goes on and the next save tries again. If no later save to the same path succeeds,
@@ -59,19 +59,29 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
             for folds, make a callback with its own `filepath` for each.
         background: Write in a thread while the training goes on.
         keep_last: Keep this many of the newest files. Needs a `filepath` with `{...}`.
-        keep_best: Keep this many of the files with the best monitored value. With both, what
-            either keeps is kept; with `keep_best` alone, the newest file stays as well. Only
-            files under this `filepath` that have a record are ever deleted, those of earlier
-            trainings included, and only after a new file was verified.
+        keep_best: Keep this many of the files with the best monitored value; of equal ones, the
+            earlier. With both, what either keeps is kept; with `keep_best` alone, the newest file
+            stays as well. What cannot be ranked stays: files saved under another `monitor`, and
+            files without a value while there are fewer than `keep_best` with one. Only files under
+            this `filepath` that have a record are ever deleted, those of earlier trainings
+            included, and only after a new file is on the disk under its name.
 
     Memory: with `background=True`, up to two copies of the state (weights and optimizer, for Adam
     12 bytes per parameter) beyond the training's own.
 
     Raises:
         ValueError: Arguments that contradict each other, two callbacks with the same `filepath` in
-            one `fit`, or a name with no room for the endings of the files beside it.
-        BlockingIOError: Another process is training into the same files.
+            one `fit`, a name with no room for the endings of the files beside it, or an array in a
+            name.
+        BlockingIOError: Another process, or another training of this one, saves the same files.
         OSError: A file could not be saved; see above.
+
+    Example:
+        >>> best = DurableCheckpoint("best.keras", monitor="loss", save_best_only=True)
+        >>> model.fit(x, y, epochs=3, verbose=0, callbacks=[best])
+        <...History...>
+        >>> keras.models.load_model("best.keras")
+        <Sequential ...>
     """
 
     def __init__(
@@ -227,7 +237,7 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
             batch += self.batches_before
         self._collect(waiting_for_at_most=None)
         ranked = self.save_best_only or self.keep_best or self._go_on_from_saved
-        if ranked and self.monitor_op is None:
+        if ranked:
             keras_private.set_direction(self)
         if self._go_on_from_saved:
             self._go_on_from_saved = False
@@ -257,7 +267,8 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
 
     def _is_best(self, value, path, epoch):
         if value is None:
-            return self.best is None and self._writer.is_idle() and not os.path.exists(path)
+            self._collect(waiting_for_at_most=0)
+            return self.best is None and not os.path.exists(path)
         if math.isnan(value):
             if self._not_yet_said("nan"):
                 warnings.warn(f"{self.monitor} is NaN: {self.filepath} is left as it is.")

@@ -1,15 +1,20 @@
 """Which call of `fit` is this, and is it still running? Keras tells no callback of an exception."""
 
+import os
 import sys
 import threading
+import types
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import keras
 
+_KERAS = os.path.dirname(os.path.abspath(keras.__file__)) + os.sep
+_LIST = keras.callbacks.CallbackList.on_train_begin.__code__.co_filename
+
 
 class Fit:
-    """A call of `fit`, or a loop of the user's own that calls the hooks of one callback.
+    """A call of `fit`, or a loop of the user's own that calls the hooks of callbacks.
 
     A call of `fit` has a list of callbacks, which lives in its frame. It is over when that frame is
     no longer running, although a stored traceback may keep the list.
@@ -20,9 +25,9 @@ class Fit:
 
     def __init__(self, callback: keras.callbacks.Callback):
         callbacks = callbacks_of_this_fit()
-        self.by_hand = callbacks is None
         self.thread = threading.get_ident()
         self._holder = weakref.ref(callback if callbacks is None else callbacks)
+        self.by_hand = not self._is_on_the_stack()
 
     def is_over(self) -> bool:
         """Whether it has ended, also by an exception. A loop ends with the life of its callback."""
@@ -32,14 +37,15 @@ class Fit:
 
     def _is_on_the_stack(self):
         if self.thread == threading.get_ident():
-            frame = sys._getframe(1)
+            frame = sys._getframe()
         else:
             frame = sys._current_frames().get(self.thread)
-        while frame is not None:
-            if any(value is self._holder() for value in frame.f_locals.values()):
-                return True
-            frame = frame.f_back
-        return False
+        return any(
+            value is self._holder()
+            for frame in _frames_of_keras(frame)
+            if frame.f_code.co_filename != _LIST
+            for value in frame.f_locals.values()
+        )
 
     def gives_way_to(self, other: "Fit") -> bool:
         """Whether it is a loop that was left: its thread has ended, or has begun another one."""
@@ -48,7 +54,8 @@ class Fit:
         )
 
     def is_same_fit_as(self, other: "Fit") -> bool:
-        return not self.by_hand and self._holder() is other._holder()
+        """Whether both have one list of callbacks."""
+        return self._holder() is other._holder()
 
     def when_over(self, call: Callable[[], None]) -> None:
         """Let `call()` happen when the list of callbacks, or the callback of a loop, is gone."""
@@ -58,11 +65,18 @@ class Fit:
 
 
 def callbacks_of_this_fit() -> keras.callbacks.CallbackList | None:
-    """The list of callbacks that is calling one of them just now, None outside of `fit`."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        caller = frame.f_locals.get("self")
-        if isinstance(caller, keras.callbacks.CallbackList):
-            return caller
-        frame = frame.f_back
+    """The list of callbacks that is calling one of them just now, None outside of such a list."""
+    for frame in _frames_of_keras(sys._getframe()):
+        if frame.f_code.co_filename == _LIST:
+            caller = frame.f_locals.get("self")
+            if isinstance(caller, keras.callbacks.CallbackList):
+                return caller
     return None
+
+
+def _frames_of_keras(frame: types.FrameType | None) -> Iterator[types.FrameType]:
+    """Frames that run Keras's code. To look into others would keep their variables alive."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(_KERAS):
+            yield frame
+        frame = frame.f_back

@@ -174,7 +174,8 @@ def set_direction(callback: keras.callbacks.ModelCheckpoint) -> None:
     Raises:
         ValueError: It cannot tell: `mode` has to be given.
     """
-    callback._set_monitor_op()  # Keras 3.10 has decided before
+    if callback.monitor_op is None:  # Keras 3.10 has decided before
+        callback._set_monitor_op()
 
 
 def lower_is_better(callback: keras.callbacks.ModelCheckpoint) -> bool:

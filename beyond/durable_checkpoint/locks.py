@@ -80,10 +80,12 @@ class FileLock:
 
     def _refuse_unless_free(self, owner, training):
         other = owner.training
-        if other.is_over() or other.gives_way_to(training):
+        if other.is_over():
             return
         if other.is_same_fit_as(training):
             raise ValueError(f"two callbacks in one fit save to {self.shown}")
+        if other.gives_way_to(training):
+            return
         raise BlockingIOError(
             errno.EAGAIN,
             f"{self.shown} is being written by another training of this process: "
