@@ -19,7 +19,12 @@ class Backup:
         if not records.noted_checksums(path):
             raise CorruptCheckpointError(path, "there is no checksum of it")
         verify(path)
-        self.arrays = {"variable": [], "array": [], "own": [], "asset": []}
+        self.arrays: dict[str, list[np.ndarray]] = {
+            "variable": [],
+            "array": [],
+            "own": [],
+            "asset": [],
+        }
         try:
             with zipfile.ZipFile(path) as archive:
                 self.header = json.loads(archive.read("state.json"))

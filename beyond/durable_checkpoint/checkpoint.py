@@ -134,7 +134,7 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
         self.keep_best = keep_best
         self.batches_before = 0  # in an epoch that is taken up in its middle
         self._saved_files = SavedFiles(self._place)
-        self._best_on_disk = self.best
+        self._best_on_disk: float | None = self.best
         self._saves_started = 0
         self._said: set[str] = set()
         self._last_saved_at = 0.0

@@ -15,9 +15,23 @@ OF_THE_DISK = {getattr(errno, name) for name in _NAMES.split() if hasattr(errno,
 
 
 class CorruptCheckpointError(Exception):
-    """A checkpoint file is not what was saved. `path` names it, `reason` says what is wrong."""
+    """A checkpoint file is not what was saved.
 
-    def __init__(self, path, reason):
+    Attributes:
+        path: The file.
+        reason: What is wrong with it, in words.
+
+    Example:
+        >>> with open("damaged.keras", "wb") as file:
+        ...     written = file.write(b"no archive")
+        >>> try:
+        ...     verify("damaged.keras")
+        ... except CorruptCheckpointError as error:
+        ...     print(error.reason)
+        not a complete archive: File is not a zip file
+    """
+
+    def __init__(self, path: str | os.PathLike, reason: str):
         self.path = os.fspath(path)
         self.reason = reason
         super().__init__(one_line(f"{self.path}: {reason}"))

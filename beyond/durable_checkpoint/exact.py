@@ -98,6 +98,17 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         OSError: `backup_dir` cannot be used, or there was no room for the backup that a signal had
             asked for. A backup that fails otherwise is a warning, and the older one stays.
         SystemExit: After a signal.
+
+    Example:
+        >>> def train(epochs):
+        ...     batches = ShuffledBatches(x, y, batch_size=4)
+        ...     backup = ExactBackupAndRestore("backup", track=[batches], delete_checkpoint=False)
+        ...     keywords = {"shuffle": False, "verbose": 0, "callbacks": [backup]}
+        ...     return model.fit(batches, epochs=epochs, **keywords).epoch
+        >>> train(epochs=2)
+        [0, 1]
+        >>> train(epochs=3)
+        [0, 1, 2]
     """
 
     def __init__(
@@ -127,10 +138,10 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         self.filepath = os.fspath(backup_dir)
         self._folder = os.path.realpath(backup_dir)
         self._tag = "backup"
-        self._spare_buffers = []
+        self._spare_buffers: list[list[np.ndarray]] = []
         self._failed = None
         self._shortened = None
-        self._swaps = []
+        self._swaps: list[keras.callbacks.SwapEMAWeights] = []
         self._writer = BackgroundWriter(
             "ExactBackupAndRestore",
             background=background,

@@ -13,19 +13,18 @@ import os
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterable
-
-import numpy as np
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from . import records, system
 from .hdf5 import CHUNK_BYTES
 
 # Name and size in bytes of what is in a file, and a function that returns its pieces.
-Pieces = Callable[[], Iterable[bytes | np.ndarray]]
+Pieces = Callable[[], Iterable[Any]]
 Member = tuple[str | None, int, Pieces]
 
 
-def write_and_compare(temporary: str, members: list[Member]) -> str:
+def write_and_compare(temporary: str, members: Sequence[Member]) -> str:
     """Write a file, flush it to the disk, read it back and compare. Returns its SHA-256.
 
     Arguments:
@@ -44,7 +43,7 @@ def write_and_compare(temporary: str, members: list[Member]) -> str:
         else:
             with zipfile.ZipFile(file, "w") as archive:
                 for name, size, pieces in members:
-                    info = zipfile.ZipInfo(name, time.localtime()[:6])
+                    info = zipfile.ZipInfo(str(name), time.localtime()[:6])
                     info.external_attr = 0o600 << 16
                     large = size > zipfile.ZIP64_LIMIT
                     with archive.open(info, "w", force_zip64=large) as member:
@@ -67,7 +66,7 @@ def write_and_compare(temporary: str, members: list[Member]) -> str:
 
 def _in_the_meantime(function, *arguments):
     """Call `function` in a thread. Returns a function that waits for it and returns its result."""
-    result = concurrent.futures.Future()
+    result: concurrent.futures.Future = concurrent.futures.Future()
 
     def run():
         try:

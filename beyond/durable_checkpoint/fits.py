@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 
 import keras
 
+from .locks import Training
+
 _KERAS = os.path.dirname(os.path.abspath(keras.__file__)) + os.sep
 _LIST = keras.callbacks.CallbackList.on_train_begin.__code__.co_filename
 
@@ -37,25 +39,25 @@ class Fit:
 
     def _is_on_the_stack(self):
         if self.thread == threading.get_ident():
-            frame = sys._getframe()
+            frame: types.FrameType | None = sys._getframe()
         else:
             frame = sys._current_frames().get(self.thread)
         return any(
             value is self._holder()
-            for frame in _frames_of_keras(frame)
-            if frame.f_code.co_filename != _LIST
-            for value in frame.f_locals.values()
+            for found in _frames_of_keras(frame)
+            if found.f_code.co_filename != _LIST
+            for value in found.f_locals.values()
         )
 
-    def gives_way_to(self, other: "Fit") -> bool:
-        """Whether it is a loop that was left: its thread has ended, or has begun another one."""
+    def gives_way_to(self, other: Training) -> bool:
+        """Whether it is a loop that was left: its thread has ended, or begins `other` just now."""
         return self.by_hand and (
-            self.thread == other.thread or self.thread not in sys._current_frames()
+            self.thread == threading.get_ident() or self.thread not in sys._current_frames()
         )
 
-    def is_same_fit_as(self, other: "Fit") -> bool:
+    def is_same_fit_as(self, other: Training) -> bool:
         """Whether both have one list of callbacks."""
-        return self._holder() is other._holder()
+        return isinstance(other, Fit) and self._holder() is other._holder()
 
     def when_over(self, call: Callable[[], None]) -> None:
         """Let `call()` happen when the list of callbacks, or the callback of a loop, is gone."""

@@ -1,6 +1,7 @@
 """The HDF5 file with the arrays: a `.weights.h5`, or the member of a `.keras` archive."""
 
 import contextlib
+import errno
 import io
 import itertools
 import math
@@ -42,7 +43,7 @@ class Source(io.RawIOBase):
     def seek(self, offset, whence=os.SEEK_SET):
         position = offset + {0: 0, 1: self._position, 2: self.size}[whence]
         if position < 0:
-            raise ValueError(f"negative position {position}")
+            raise OSError(errno.EINVAL, f"negative position {position}")
         self._position = position
         return position
 

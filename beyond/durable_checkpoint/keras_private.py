@@ -66,7 +66,8 @@ def load_state(model: keras.Model, weights_store, assets_store=None) -> None:
 
     As `Model.load_weights` does it: an object that fails at one path may succeed at another one.
     """
-    failed, errors = set(), {}
+    failed: set[int] = set()
+    errors: dict[int, tuple[object, Exception]] = {}
     saving_lib._load_state(
         model,
         weights_store=weights_store,

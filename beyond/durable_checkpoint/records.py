@@ -196,8 +196,8 @@ def noted_checksums(path: str) -> dict[str, str]:
                 wanted = checksum_line(path, {"sha256": digest})
                 if line.replace(b" *", b"  ", 1) + b"\n" == wanted:
                     noted[f"{name}.sha256"] = digest
-    for record_path in (pending_record(path), f"{path}.json"):
-        record = read_file(record_path) if record_path else None
+    for record_path in filter(None, (pending_record(path), f"{path}.json")):
+        record = read_file(record_path)
         if record is not None:
             noted[os.path.basename(record_path)] = record["sha256"]
     return noted

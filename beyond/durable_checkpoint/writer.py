@@ -79,7 +79,7 @@ class BackgroundWriter:
 
     def fail(self, path: str, error: BaseException) -> None:
         """Note a save that failed before anything could be written."""
-        future = concurrent.futures.Future()
+        future: concurrent.futures.Future = concurrent.futures.Future()
         future.set_exception(self._explained(error, path))
         self._pending.append((path, future))
 
