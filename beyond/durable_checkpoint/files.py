@@ -116,6 +116,8 @@ def publish(temporary: str, path: str, record: records.Record, tag: str) -> None
     old and the new file are known while they are exchanged.
     """
     folder, name = os.path.split(path)
+    with contextlib.suppress(OSError):  # so that files keep their order if a record is lost
+        os.utime(temporary, (record["saved_at"], record["saved_at"]))
     pending = os.path.join(folder, f".{tag}.pending.{name}.json")
     checksum = os.path.join(folder, f".{tag}.saving.{name}.sha256")
     try:
@@ -171,10 +173,25 @@ def _write_durably(path, content):
         system.sync(file.fileno())
 
 
-def delete(path: str) -> None:
-    """Delete a checkpoint and what lies beside it. Cut off, its record is the last to go."""
-    for gone in (f"{path}.sha256", path, f"{path}.json"):
-        remove(gone)
+def delete(paths: Iterable[str], folder: str) -> None:
+    """Delete checkpoints in `folder` and what lies beside them.
+
+    A checkpoint goes before its checksum and record: a file without them could pass for a newer
+    one, and a record without its file is deleted when the next training begins.
+
+    Raises:
+        OSError: One could not be deleted.
+    """
+    paths = list(paths)
+    for path in paths:
+        remove(path)
+    if paths:
+        system.sync_folder(folder)
+    for path in paths:
+        remove(f"{path}.sha256")
+        remove(f"{path}.json")
+    if paths:
+        system.sync_folder(folder)
 
 
 def remove(path: str) -> None:

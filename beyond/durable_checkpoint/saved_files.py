@@ -4,7 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterable
 
-from . import files, records, system, templates
+from . import files, records, templates
 from .errors import CorruptCheckpointError
 from .places import Place
 from .records import Record
@@ -94,10 +94,7 @@ class SavedFiles:
             if len(ranked) < keep_best:
                 kept.update(path for path, record in found if record.get("value") is None)
         gone = [path for path, _ in found if path not in kept]
-        for path in gone:
-            files.delete(path)
-        if gone:
-            system.sync_folder(self.place.folder)
+        files.delete(gone, self.place.folder)
         return others
 
     def finish_what_a_crash_left(self) -> float:
@@ -119,6 +116,7 @@ class SavedFiles:
                 of = path.removesuffix(".json")
                 record = records.read_if_possible(of) or {}
                 if record.get("template") == self.place.template and not os.path.exists(of):
+                    files.remove(f"{of}.sha256")
                     files.remove(path)
         for path, record in self.records():
             if not _is_noted(path, record):

@@ -294,6 +294,18 @@ def test_a_compressed_archive_is_read(tmp_path):
     assert state(fresh) == state(model)
 
 
+def test_a_member_that_is_too_long_for_a_plain_archive_is_marked_so(tmp_path, monkeypatch):
+    """From 2 GiB on, here from 1,000 bytes on."""
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 1000)
+    model = train(tmp_path / "m.keras")
+    monkeypatch.undo()
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive:
+        (weights,) = [i for i in archive.infolist() if i.filename == "model.weights.h5"]
+    assert weights.file_size > 1000 and weights.extract_version >= zipfile.ZIP64_VERSION
+    assert verify(tmp_path / "m.keras") == "checksum"
+    assert state(keras.models.load_model(tmp_path / "m.keras")) == state(model)
+
+
 def test_the_command_says_which_file_is_damaged(good, tmp_path):
     path = beside(good, tmp_path)
     damaged = tmp_path / f"damaged{''.join(path.suffixes)}"

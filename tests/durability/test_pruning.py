@@ -115,9 +115,9 @@ def test_nothing_is_deleted_before_the_new_file_is_there(tmp_path, model, monkey
     done = []
     delete, replace = files.delete, os.replace
 
-    def deleted(path):
-        done.append(("delete", os.path.basename(path)))
-        delete(path)
+    def deleted(paths, folder):
+        done.extend(("delete", os.path.basename(path)) for path in paths)
+        delete(paths, folder)
 
     def replaced(source, target):
         replace(source, target)
@@ -157,11 +157,11 @@ def test_a_deletion_that_is_cut_off_leaves_no_file_without_a_checksum(tmp_path, 
         with monkeypatch.context() as now:
             now.setattr(files, "remove", until)
             with pytest.raises(KeyboardInterrupt):
-                files.delete(str(tmp_path / "e1.keras"))
+                files.delete([str(tmp_path / "e1.keras")], str(tmp_path))
         if (tmp_path / "e1.keras").exists():
             assert verify(tmp_path / "e1.keras") == "checksum"
         run(checkpoint_in(tmp_path), model, [])
-        assert kept(tmp_path) == ([1, 2] if cut_off < 2 else [2])
+        assert kept(tmp_path) == ([1, 2] if cut_off < 1 else [2])
 
 
 # ---- a value that is not one number
