@@ -99,6 +99,7 @@ class FileLock:
             if held is None or held.owner is not self:
                 return
             del _held[self.path]
+            self.training = None
             if os.name != "nt":
                 _remove(self.path)
             os.close(held.descriptor)

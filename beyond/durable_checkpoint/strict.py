@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from . import hdf5, keras_private, reach, training, walk
+from .structure import refuse_a_bomb
 from .validity import verify
 
 
@@ -55,6 +56,9 @@ def load_weights_strict(model: keras.Model, path: str | os.PathLike) -> None:
     path = os.fspath(path)
     _refuse_other_formats(path)
     verify(path)
+    if path.endswith(".keras"):  # what a right checksum says nothing about
+        with zipfile.ZipFile(path) as archive:
+            refuse_a_bomb(path, archive)
     with hdf5.open_weights(path) as weights:
         arrays = hdf5.arrays_in(weights)
         in_file = {name: (array.shape, _dtype_in_file(array)) for name, array in arrays.items()}

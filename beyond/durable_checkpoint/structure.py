@@ -47,7 +47,7 @@ def examine_structure(path: str | os.PathLike) -> None:
 
 def _examine_archive(path, source):
     with zipfile.ZipFile(source) as archive:
-        _refuse_a_bomb(path, archive, source.size)
+        refuse_a_bomb(path, archive)
         damaged = archive.testzip()
         if damaged is not None:
             raise CorruptCheckpointError(path, f"wrong CRC-32 of {damaged} in the archive")
@@ -60,8 +60,13 @@ def _examine_archive(path, source):
             raise CorruptCheckpointError(path, f"the archive has no {hdf5.WEIGHTS_IN_ARCHIVE}")
 
 
-def _refuse_a_bomb(path, archive, size):
-    """Before anything is unpacked."""
+def refuse_a_bomb(path: str | os.PathLike, archive: zipfile.ZipFile) -> None:
+    """Before anything is unpacked.
+
+    Raises:
+        CorruptCheckpointError: The archive would unpack to much more than its own size.
+    """
+    size = max(1, os.path.getsize(path))
     unpacked = sum(info.file_size for info in archive.infolist())
     if unpacked > max(SMALL, LARGEST_EXPANSION * size):
         raise CorruptCheckpointError(

@@ -1,5 +1,6 @@
 """A damaged file is refused with a reason, or the damage is harmless: never wrong weights."""
 
+import hashlib
 import json
 import random
 import shutil
@@ -304,6 +305,22 @@ def test_a_member_that_is_too_long_for_a_plain_archive_is_marked_so(tmp_path, mo
     assert weights.file_size > 1000 and weights.extract_version >= zipfile.ZIP64_VERSION
     assert verify(tmp_path / "m.keras") == "checksum"
     assert state(keras.models.load_model(tmp_path / "m.keras")) == state(model)
+
+
+@pytest.mark.parametrize("where", ["config.json", "model.weights.h5", "assets/vocabulary.txt"])
+def test_strict_loading_unpacks_no_bomb_with_a_right_checksum(tmp_path, where):
+    path = tmp_path / "bomb.keras"
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open(where, "w") as member,
+    ):
+        for _ in range(300):
+            member.write(b"[" * (1 << 20))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    (tmp_path / "bomb.keras.sha256").write_text(f"{digest}  bomb.keras\n")
+    assert verify(path) == "checksum"
+    with pytest.raises(CorruptCheckpointError, match="would unpack to 314572800 bytes"):
+        load_weights_strict(network(), path)
 
 
 def test_the_command_says_which_file_is_damaged(good, tmp_path):

@@ -160,6 +160,8 @@ def test_files_are_in_the_order_of_saving_also_if_the_clock_is_set_back(
     assert newest_valid(tmp_path).name == "e11.keras"
     times = [read_record(tmp_path / f"e{epoch}.keras")["saved_at"] for epoch in range(1, 12)]
     assert times == sorted(set(times))
+    (tmp_path / "e11.keras.json").write_text("damaged")  # then the file's own time counts
+    assert newest_valid(tmp_path).name == "e11.keras"
     monkeypatch.setattr(records, "_latest", 0.0)  # another process
     other = DurableCheckpoint(tmp_path / "a{epoch}.keras", keep_last=3)
     model.fit(**fit, epochs=2, callbacks=[ClockIsSetBack(), other])
