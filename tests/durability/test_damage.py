@@ -234,6 +234,18 @@ def test_strict_loading_changes_nothing_when_it_raises(good, wrong, said, built)
     assert state(model) == before and model.optimizer.built == built
 
 
+def test_strict_loading_compares_types(tmp_path):
+    def build(dtype):
+        return keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, dtype=dtype)])
+
+    build("float16").save_weights(tmp_path / "m.weights.h5")
+    model = build("float32")
+    before = state(model)
+    with pytest.raises(ValueError, match="float16 in the file and .* float32 in the model"):
+        load_weights_strict(model, tmp_path / "m.weights.h5")
+    assert state(model) == before
+
+
 def test_strict_loading_wants_the_optimizer_in_the_file(tmp_path):
     path = tmp_path / "bare.weights.h5"
     network(compiled=False).save_weights(path)
