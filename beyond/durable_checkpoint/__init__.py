@@ -16,22 +16,29 @@ It holds
 - `python -m durable_checkpoint verify FILE...`, the same for the shell.
 
 The files are the ones that stock Keras writes: `keras.models.load_model` and `Model.load_weights`
-read them without this package. Needs Keras 3.15 on TensorFlow, JAX or PyTorch, h5py, NumPy, and
-Linux or macOS (`os.fsync` on folders, `fcntl` locks). Nothing is ever pickled.
+read them without this package. Needs Keras 3.10 to 3.15 on TensorFlow, JAX or PyTorch, h5py, NumPy,
+and Linux or macOS. Nothing is ever pickled. `verify`, `newest_valid`, `read_record` and the command
+need no Keras: it is imported when the first of the other names is used.
 
 Where to read what: `walk` finds what Keras saves, `template` what its HDF5 file looks like,
-`snapshot` copies the state, `files` brings it to the disk and `writer` does so in the background;
-`exact` and `training` are about going on bit for bit. All that is private in Keras is used through
-`keras_private`.
+`capture` and `snapshot` copy the state, `files` brings it to the disk and `writer` does so in the
+background; `places`, `locks`, `records` and `saved_files` know what lies on the disk, `validity`,
+`structure` and `hdf5` whether it is whole; `exact` and `training` are about going on bit for bit.
+All that is private in Keras is used through `keras_private`, all that differs between operating
+systems through `system`.
 """
 
-from .batches import ShuffledBatches
-from .checkpoint import DurableCheckpoint
-from .errors import CorruptCheckpointError
-from .exact import ExactBackupAndRestore
-from .records import read_record
-from .strict import load_weights_strict
-from .validity import newest_valid, verify
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .batches import ShuffledBatches
+    from .checkpoint import DurableCheckpoint
+    from .errors import CorruptCheckpointError
+    from .exact import ExactBackupAndRestore
+    from .records import read_record
+    from .strict import load_weights_strict
+    from .validity import newest_valid, verify
 
 __all__ = [
     "CorruptCheckpointError",
@@ -43,3 +50,26 @@ __all__ = [
     "read_record",
     "verify",
 ]
+
+_MODULES = {
+    "CorruptCheckpointError": "errors",
+    "DurableCheckpoint": "checkpoint",
+    "ExactBackupAndRestore": "exact",
+    "ShuffledBatches": "batches",
+    "load_weights_strict": "strict",
+    "newest_valid": "validity",
+    "read_record": "records",
+    "verify": "validity",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

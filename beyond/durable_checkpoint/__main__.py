@@ -3,7 +3,8 @@
 import argparse
 import sys
 
-from . import CorruptCheckpointError, verify
+from .errors import CorruptCheckpointError, one_line
+from .validity import verify
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -14,17 +15,24 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("files", nargs="+", metavar="FILE")
     status = 0
     for path in parser.parse_args(arguments).files:
-        try:
-            how = verify(path)
-        except CorruptCheckpointError as error:
-            print(f"{path}: corrupt: {error.reason}")
-            status = 1
-        except OSError as error:
-            print(f"{path}: cannot be read: {error.strerror or error}")
-            status = 1
-        else:
-            print(f"{path}: valid" if how == "checksum" else f"{path}: readable, no checksum")
+        status = max(status, _tell(path))
     return status
+
+
+def _tell(path):
+    shown = one_line(path)
+    try:
+        how = verify(path)
+    except CorruptCheckpointError as error:
+        print(f"{shown}: corrupt: {one_line(error.reason)}")
+    except OSError as error:
+        print(f"{shown}: cannot be read: {one_line(error.strerror or str(error))}")
+    except ValueError as error:
+        print(one_line(str(error)))
+    else:
+        print(f"{shown}: valid" if how == "checksum" else f"{shown}: readable, no checksum")
+        return 0
+    return 1
 
 
 if __name__ == "__main__":

@@ -22,7 +22,12 @@ class Backup:
         if not records.noted_checksums(path):
             raise CorruptCheckpointError(path, "there is no checksum of it")
         verify(path)
-        self.arrays = {"variable": [], "array": [], "own": [], "asset": []}
+        self.arrays: dict[str, list[np.ndarray]] = {
+            "variable": [],
+            "array": [],
+            "own": [],
+            "asset": [],
+        }
         try:
             with zipfile.ZipFile(path) as archive:
                 self.header = json.loads(archive.read("state.json"))
@@ -93,7 +98,7 @@ def delete_all(folder: str) -> None:
     """Delete both generations, the older one first: what a crash leaves goes on exactly."""
 
     def number(path):
-        return (records.read_json(f"{path}.json") or {}).get("number", 0)
+        return (records.read_if_possible(path) or {}).get("number", 0)
 
     for path in sorted((path_of(folder, 0), path_of(folder, 1)), key=number):
         for gone in (f"{path}.sha256", path, f"{path}.json"):

@@ -36,6 +36,11 @@ class ShuffledBatches(keras.utils.PyDataset):
     Raises:
         ValueError: Different numbers of rows; or `fit` asked for the batches in another order,
             as it does unless `shuffle=False` is given.
+
+    Example:
+        >>> batches = ShuffledBatches(x, y, batch_size=3, seed=7)
+        >>> [len(rows) for rows, _ in batches]
+        [3, 3, 2]
     """
 
     def __init__(self, x, y, batch_size: int = 32, seed: int = 0):

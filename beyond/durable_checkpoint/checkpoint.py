@@ -1,25 +1,20 @@
 """The drop-in for `keras.callbacks.ModelCheckpoint`."""
 
 import concurrent.futures
-import contextlib
-import hashlib
 import math
 import os
-import re
-import threading
-import time
 import warnings
+from typing import Any
 
 import keras
-import numpy as np
 
-from . import errors, files, hdf5, keras_private, locks, records, snapshot, template, walk
-from .errors import CorruptCheckpointError
-from .saved_files import SavedFiles, is_rankable
-from .validity import examine_structure
+from . import errors, files, keras_private, monitored, records
+from .capture import Capture
+from .fits import Fit
+from .locks import FileLock
+from .places import Place
+from .saved_files import SavedFiles
 from .writer import BackgroundWriter
-
-LONGEST_NAME = 255  # bytes, on every usual file system
 
 
 class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
@@ -36,9 +31,9 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
       file is being written and one copy is waiting; the next save waits for that one. `fit` does
       not return before the last one is written. If `fit` raises, so does the process not end
       before; `wait()`, `verify` and `newest_valid` wait, too.
-    - A monitored value that is missing or NaN overwrites nothing and does not count as best. If it
-      is missing (misspelt, or no validation in this epoch) and there is no file yet, one is saved,
-      so that not everything is lost, and a warning lists the names that there are.
+    - A monitored value that is missing, NaN or an array overwrites nothing and does not count as
+      best. If it is missing (misspelt, or no validation in this epoch) or an array and there is no
+      file of this name yet, one is saved, so that not everything is lost. A warning says so once.
     - A save that fails (disk full, no permission) leaves the old file, its checksum and its record
       as they were, is reported once, with the path and the free space, and does not count as best.
       Training goes on and the next save tries again. If no later save to the same path succeeds,
@@ -64,19 +59,29 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
             for folds, make a callback with its own `filepath` for each.
         background: Write in a thread while the training goes on.
         keep_last: Keep this many of the newest files. Needs a `filepath` with `{...}`.
-        keep_best: Keep this many of the files with the best monitored value. With both, what
-            either keeps is kept; with `keep_best` alone, the newest file stays as well. Only
-            files under this `filepath` that have a record are ever deleted, those of earlier
-            trainings included, and only after a new file was verified.
+        keep_best: Keep this many of the files with the best monitored value; of equal ones, the
+            earlier. With both, what either keeps is kept; with `keep_best` alone, the newest file
+            stays as well. What cannot be ranked stays: files saved under another `monitor`, and
+            files without a value while there are fewer than `keep_best` with one. Only files under
+            this `filepath` that have a record are ever deleted, those of earlier trainings
+            included, and only after a new file is on the disk under its name.
 
     Memory: with `background=True`, up to two copies of the state (weights and optimizer, for Adam
     12 bytes per parameter) beyond the training's own.
 
     Raises:
         ValueError: Arguments that contradict each other, two callbacks with the same `filepath` in
-            one `fit`, or a name with no room for the endings of the files beside it.
-        BlockingIOError: Another process is training into the same files.
+            one `fit`, a name with no room for the endings of the files beside it, or an array in a
+            name.
+        BlockingIOError: Another process, or another training of this one, saves the same files.
         OSError: A file could not be saved; see above.
+
+    Example:
+        >>> best = DurableCheckpoint("best.keras", monitor="loss", save_best_only=True)
+        >>> model.fit(x, y, epochs=3, verbose=0, callbacks=[best])
+        <...History...>
+        >>> keras.models.load_model("best.keras")
+        <Sequential ...>
     """
 
     def __init__(
@@ -110,19 +115,16 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
             save_freq=save_freq,
             initial_value_threshold=None if self._go_on_from_saved else initial_value_threshold,
         )
+        keras_private.set_best(self)
         if "://" in self.filepath:
             raise ValueError(f"only local files can be made durable, not {self.filepath}")
-        # A link stays one: what it points to is replaced.
-        is_link = os.path.islink(self.filepath)
-        folder, self._template = os.path.split(
-            os.path.realpath(self.filepath) if is_link else self.filepath
-        )
+        self._place = Place(self.filepath)
         for name, number in (("keep_last", keep_last), ("keep_best", keep_best)):
             if number is None:
                 continue
             if not isinstance(number, int) or isinstance(number, bool) or number < 1:
                 raise ValueError(f"{name} is a number of files, 1 or more, not {number!r}")
-            if "{" not in self._template or "{" in folder:
+            if "{" not in self._place.template or self._place.in_subfolders:
                 raise ValueError(
                     f"{name} needs several names in one folder, as in 'epoch-{{epoch:02d}}.keras', "
                     f"not {self.filepath}"
@@ -130,48 +132,42 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
         self.background = background
         self.keep_last = keep_last
         self.keep_best = keep_best
-        # The part of the path before the first placeholder is one folder for the whole training.
-        while "{" in folder:
-            folder = os.path.dirname(folder)
-        self._folder = os.path.realpath(folder or ".")
-        self._tag = hashlib.sha256(os.fsencode(self._template)).hexdigest()[:8]
-        # A relative path stays in this folder, also if the program changes to another one.
-        self._base = os.getcwd()
-        self._saved_files = SavedFiles(
-            self._folder, self._template, self._tag, "{" in os.path.dirname(self.filepath)
-        )
-        self._best_on_disk = self.best
-        self._batches_before = 0  # in an epoch that is taken up in its middle
+        self.batches_before = 0  # in an epoch that is taken up in its middle
+        self._saved_files = SavedFiles(self._place)
+        self._best_on_disk: float | None = self.best
         self._saves_started = 0
-        self._said = set()
-        self._layout = None
-        self._spare_buffers = []
-        self._memory = None
+        self._said: set[str] = set()
         self._last_saved_at = 0.0
+        self._capture = Capture(whole=not save_weights_only, background=background)
         self._writer = BackgroundWriter(
             "DurableCheckpoint",
             background=background,
             warns=background,
             next_time="the next save tries again.",
         )
+        self._lock = FileLock(self._place.lock_path, self.filepath, self._writer)
 
     # ---- the hooks of Keras
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        self._refuse_a_name_without_room(re.sub(r"\{[^{}]*\}", "", self._template))
+        self._place.refuse_a_name_without_room()
+        self._reserve()
+        self._said.clear()
+        self._writer.unsaved.clear()
+        self._capture.prepare(self.model)
+
+    def _reserve(self):
+        """Lock the files, and finish or undo what a crash left of them."""
         try:
-            os.makedirs(self._folder, exist_ok=True)
-            locks.lock(self)
+            os.makedirs(self._place.folder, exist_ok=True)
+            self._lock.acquire(Fit(self))
             newest = self._saved_files.finish_what_a_crash_left()
         except BlockingIOError:
             raise
         except OSError as error:
             raise errors.explained(error, os.path.realpath(self.filepath)) from None
         self._last_saved_at = max(self._last_saved_at, newest)
-        self._said.clear()
-        self._writer.unsaved.clear()
-        self._prepare_memory()
 
     def on_train_end(self, logs=None):
         super().on_train_end(logs)
@@ -191,16 +187,15 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
         try:
             self.wait()
         finally:
-            locks.unlock(self)
+            self._lock.release()
             self._writer.close()
-            self._take_prepared_memory()
-            self._spare_buffers.clear()
+            self._capture.free()
 
-    def get_state(self) -> dict:
+    def get_state(self) -> dict[str, Any]:
         """What `ExactBackupAndRestore` keeps of this callback: best value, and counters."""
         return {name: getattr(self, name) for name in self._STATE}
 
-    def set_state(self, state: dict) -> None:
+    def set_state(self, state: dict[str, Any]) -> None:
         """Go on from what `get_state` returned."""
         for name in self._STATE:
             setattr(self, name, state[name])
@@ -217,7 +212,9 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
         """For `ExactBackupAndRestore`: the saves that are not on the disk yet."""
         return self._writer.futures()
 
-    def state_after(self, state: dict, saves: list[concurrent.futures.Future]) -> dict:
+    def state_after(
+        self, state: dict[str, Any], saves: list[concurrent.futures.Future]
+    ) -> dict[str, Any]:
         """`state`, corrected by what became of `saves`, which were under way when it was taken.
 
         A backup must not hold a best value of which the file was never saved.
@@ -237,45 +234,49 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
     def _save_model(self, epoch, batch, logs):
         logs = logs or {}
         if batch is not None:
-            batch += self._batches_before
+            batch += self.batches_before
         self._collect(waiting_for_at_most=None)
         ranked = self.save_best_only or self.keep_best or self._go_on_from_saved
-        if ranked and self.monitor_op is None:
-            self._set_monitor_op()
+        if ranked:
+            keras_private.set_direction(self)
         if self._go_on_from_saved:
             self._go_on_from_saved = False
             self.best = self._best_on_disk = self._saved_files.best(
                 self.monitor, self._lower_is_better()
             )
-        value = _scalar(logs.get(self.monitor))
+        value = monitored.scalar(logs.get(self.monitor))
+        if ranked and value is None:
+            self._say_that_nothing_can_be_ranked(logs)
         try:
-            path = self._get_file_path(epoch, batch, logs)
+            path = self._place.absolute(self._get_file_path(epoch, batch, logs))
         except KeyError:
             if self.save_best_only and value is None:
-                self._warn_of_missing_metric(logs)
                 return
             raise
-        path = os.path.join(self._base, path)
+        except (TypeError, ValueError) as error:
+            raise ValueError(monitored.why_there_is_no_name(self.filepath, logs, error)) from error
         if os.path.isdir(path):
             raise IsADirectoryError(
                 f"Please specify a non-directory filepath for DurableCheckpoint: {path} is a folder"
             )
-        if self.save_best_only and not self._is_best(value, path, epoch, logs):
+        if self.save_best_only and not self._is_best(value, path, epoch):
             return
         if self.verbose > 0 and not self.save_best_only:
             _print(f"\nEpoch {epoch + 1}: saving model to {path}")
         self._start_saving(path, epoch, batch, value)
 
-    def _is_best(self, value, path, epoch, logs):
+    def _is_best(self, value, path, epoch):
         if value is None:
-            self._warn_of_missing_metric(logs)
-            return self.best is None and self._writer.is_idle() and not os.path.exists(path)
+            self._collect(waiting_for_at_most=0)
+            return self.best is None and not os.path.exists(path)
         if math.isnan(value):
             if self._not_yet_said("nan"):
                 warnings.warn(f"{self.monitor} is NaN: {self.filepath} is left as it is.")
             return False
         best = "None" if self.best is None else f"{self.best:.5f}"
-        if not self._is_improvement(value, self.best):
+        if self.best is not None and not (
+            value < self.best if self._lower_is_better() else value > self.best
+        ):
             if self.verbose > 0:
                 _print(f"\nEpoch {epoch + 1}: {self.monitor} did not improve from {best}")
             return False
@@ -287,11 +288,12 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
         self.best = value
         return True
 
-    def _warn_of_missing_metric(self, logs):
+    def _say_that_nothing_can_be_ranked(self, logs):
         if self._not_yet_said("missing"):
             warnings.warn(
-                f"Can save best model only with {self.monitor} available. There are "
-                f"{', '.join(sorted(logs)) or 'none'}. {self.filepath} is not overwritten."
+                monitored.why_nothing_can_be_ranked(
+                    self.monitor, logs, self.filepath, self.save_best_only, bool(self.keep_best)
+                )
             )
 
     def _not_yet_said(self, what):
@@ -300,7 +302,7 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
         return new
 
     def _lower_is_better(self):
-        return self.monitor_op is keras.ops.less
+        return keras_private.lower_is_better(self)
 
     # ---- the training's side of a save
 
@@ -308,26 +310,27 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
         self._collect(waiting_for_at_most=1)
         path = os.path.realpath(path)
         folder, name = os.path.split(path)
-        self._refuse_a_name_without_room(name)
+        self._place.refuse_a_name_without_room(name)
+        if not self._lock.is_held():  # a loop without `on_train_begin`; or a forked child
+            self._reserve()
         self._saves_started += 1
-        temporary = os.path.join(folder, f".{self._tag}.saving{self._saves_started % 2}.{name}")
-        # Times of successive files increase even if the clock is set back.
-        self._last_saved_at = max(time.time(), self._last_saved_at + 1e-3)
+        temporary = self._place.temporary(path, self._saves_started % 2)
+        self._last_saved_at = records.time_of_save(after=self._last_saved_at)
         record = {
             "file": name,
-            "template": self._template,
+            "template": self._place.template,
             "epoch": epoch + 1,
             "batch": None if batch is None else batch + 1,
             "monitor": self.monitor,
             "mode": self._mode_for_record(),
-            "value": value if is_rankable(value) else None,
-            "best": self.best if self.save_best_only and is_rankable(self.best) else None,
+            "value": value if records.is_number(value) else None,
+            "best": self.best if self.save_best_only and records.is_number(self.best) else None,
             "saved_at": self._last_saved_at,
             "versions": records.versions(),
         }
         try:
             os.makedirs(folder, exist_ok=True)
-            write = self._hold_state(temporary)
+            write = self._capture.hold(self.model, temporary)
         except Exception as error:
             files.clear_away(temporary)
             if not errors.is_of_the_disk(error, folder):
@@ -338,69 +341,10 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
         if not self.background:
             self.wait()
 
-    def _refuse_a_name_without_room(self, name):
-        most = LONGEST_NAME - len(f".{self._tag}.saving..sha256")
-        if len(os.fsencode(name)) > most:
-            raise ValueError(
-                f"{self.filepath}: its name has more than {most} bytes, so there is no room for "
-                "the endings of the files beside it. Choose a shorter name."
-            )
-
     def _mode_for_record(self):
         if self.monitor_op is None:
             return self.mode
         return "min" if self._lower_is_better() else "max"
-
-    def _hold_state(self, temporary):
-        """Hold the state of this moment. Returns what writes it to `temporary`, and its SHA-256."""
-        model = self.model
-        whole = not self.save_weights_only
-        own_method = "save" if whole else "save_weights"
-        if (
-            getattr(type(model), own_method) is not getattr(keras.Model, own_method)
-            or own_method in vars(model)
-            or not temporary.endswith(".keras" if whole else ".weights.h5")
-        ):
-            return _saved_by_stock(getattr(model, own_method), temporary)
-        try:
-            recording = walk.record(model, with_assets=whole)
-        except Exception:  # noqa: BLE001, a layer may ask more of Keras's store than ours can do
-            return _saved_by_stock(getattr(model, own_method), temporary)
-        texts = keras_private.serialize_model_as_json(model) if whole else None
-        variables = recording.variables()
-        self._take_prepared_memory()
-        buffers = self._spare_buffers.pop() if self._spare_buffers else None
-        copies, reusable = snapshot.take(variables, buffers)
-        taken = iter(copies)
-        values = [next(taken) if isinstance(v, keras.Variable) else v for v in recording.values]
-
-        def write():
-            try:
-                contents = self._contents(recording, values)
-                return files.write_and_compare(temporary, _members(contents, texts, recording))
-            finally:
-                if reusable is not None:
-                    self._spare_buffers.append(reusable)
-
-        return write
-
-    def _prepare_memory(self):
-        """Let a thread make the memory for the first copy, which would take longer than copying."""
-        if keras.backend.backend() != "jax" or not self.background or self._spare_buffers:
-            return
-        with contextlib.suppress(Exception):  # what fails here will fail, and be said, at the save
-            variables = walk.record(self.model, with_assets=False).variables()
-            if snapshot.held_on_the_host(variables):
-                described = [(tuple(v.shape), v.value.dtype) for v in variables]
-                self._memory = threading.Thread(
-                    target=lambda: self._spare_buffers.append(snapshot.memory_for(described))
-                )
-                self._memory.start()
-
-    def _take_prepared_memory(self):
-        if self._memory is not None:
-            self._memory.join()
-            self._memory = None
 
     def _collect(self, waiting_for_at_most):
         """Take note of the saves that have ended; wait while more than that many have not."""
@@ -416,19 +360,11 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
 
     # ---- the writer's side of a save
 
-    def _contents(self, recording, values):
-        """Size of the HDF5 file, and a function that returns its bytes piece by piece."""
-        key = template.key_of(recording, values)
-        if self._layout is None or self._layout.key != key:
-            self._layout = template.make(recording, key)
-        layout = self._layout
-        return layout.size, lambda: layout.contents(values)
-
     def _write(self, write, temporary, path, record):
         try:
             digest = write()
             record = {**record, "bytes": os.path.getsize(temporary), "sha256": digest}
-            files.publish(temporary, path, record, self._tag)
+            files.publish(temporary, path, record, self._place.tag)
         except BaseException:
             files.clear_away(temporary)
             raise
@@ -441,57 +377,21 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
         if self.keep_last is None and self.keep_best is None:
             return
         try:
-            self._saved_files.prune(
+            others = self._saved_files.prune(
                 just_saved, self.keep_last, self.keep_best, self.monitor, self._lower_is_better()
             )
         except OSError as error:
             if self._not_yet_said("prune"):
                 warnings.warn(f"DurableCheckpoint could not delete what is not to be kept: {error}")
-
-
-def _members(contents, texts, recording):
-    """What a file of a model consists of, for `files.write_and_compare`.
-
-    Arguments:
-        texts: `config.json` and `metadata.json` for a `.keras` archive, None for `.weights.h5`.
-    """
-    size, pieces = contents
-    if texts is None:
-        return [(None, size, pieces)]
-    config, metadata = (text.encode() for text in texts)
-    archive = [("metadata.json", metadata), ("config.json", config)]
-    assets = [(f"assets/{path}", content) for path, content in recording.assets.items()]
-    return [
-        *(_member(*member) for member in archive),
-        (hdf5.WEIGHTS_IN_ARCHIVE, size, pieces),
-        *(_member(*member) for member in assets),
-    ]
-
-
-def _member(name, content):
-    return name, len(content), lambda: [content]
-
-
-def _saved_by_stock(save, temporary):
-    save(temporary, overwrite=True)  # what it raises is what stock Keras raises
-    return lambda: _flush_and_examine(temporary)
-
-
-def _flush_and_examine(temporary):
-    files.flush(temporary)
-    try:
-        examine_structure(temporary)
-    except CorruptCheckpointError as error:
-        raise OSError(f"the disk did not return what was written: {error.reason}") from error
-    return records.sha256(temporary)
-
-
-def _scalar(value):
-    """`value` as a float, None if it is missing or not a single number."""
-    try:
-        return None if value is None or np.ndim(value) > 0 else float(value)
-    except (TypeError, ValueError):
-        return None
+        else:
+            if others and self._not_yet_said("others"):
+                warnings.warn(
+                    errors.one_line(
+                        f"{self.filepath}: {len(others)} files were saved under another monitor "
+                        f"than {self.monitor}, so keep_best cannot rank them. They stay: "
+                        f"{others[0]}{' ...' if len(others) > 1 else ''}"
+                    )
+                )
 
 
 def _print(text):

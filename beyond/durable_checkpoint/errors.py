@@ -15,15 +15,38 @@ OF_THE_DISK = {getattr(errno, name) for name in _NAMES.split() if hasattr(errno,
 
 
 class CorruptCheckpointError(Exception):
-    """A checkpoint file is not what was saved. `path` names it, `reason` says what is wrong."""
+    """A checkpoint file is not what was saved.
 
-    def __init__(self, path, reason):
+    Attributes:
+        path: The file.
+        reason: What is wrong with it, in words.
+
+    Example:
+        >>> with open("damaged.keras", "wb") as file:
+        ...     written = file.write(b"no archive")
+        >>> try:
+        ...     verify("damaged.keras")
+        ... except CorruptCheckpointError as error:
+        ...     print(error.reason)
+        not a complete archive: File is not a zip file
+    """
+
+    def __init__(self, path: str | os.PathLike, reason: str):
         self.path = os.fspath(path)
         self.reason = reason
-        super().__init__(f"{self.path}: {reason}")
+        super().__init__(one_line(f"{self.path}: {reason}"))
 
 
-def explained(error, path, who="DurableCheckpoint"):
+def one_line(text: str) -> str:
+    """`text` without line breaks, and without what cannot be printed: names of files may be odd."""
+    return re.sub(
+        r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]",
+        lambda found: found[0].encode("unicode_escape").decode(),
+        text,
+    )
+
+
+def explained(error: BaseException, path: str, who: str = "DurableCheckpoint") -> OSError:
     """The same error with the path, the free space, and what has become of the old file."""
     folder = os.path.dirname(path)
     free = "unknown free space"
@@ -32,8 +55,10 @@ def explained(error, path, who="DurableCheckpoint"):
     old = "the file saved before is as it was" if os.path.exists(path) else "no file was there"
     return OSError(
         number_of(error) or errno.EIO,
-        f"{who} could not save {path} ({free} in {folder}; {old}): "
-        f"{getattr(error, 'strerror', None) or error}",
+        one_line(
+            f"{who} could not save {path} ({free} in {folder}; {old}): "
+            f"{getattr(error, 'strerror', None) or error}"
+        ),
     )
 
 

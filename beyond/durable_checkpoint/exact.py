@@ -14,16 +14,16 @@ from . import (
     content,
     errors,
     files,
-    locks,
+    fits,
     missing_state,
     records,
     same_training,
-    this_fit,
     what_is_kept,
 )
 from .batches import ShuffledBatches
 from .checkpoint import DurableCheckpoint
 from .errors import CorruptCheckpointError
+from .locks import FileLock
 from .signals import Asked, say
 from .tracked import Tracked
 from .writer import BackgroundWriter
@@ -102,6 +102,17 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         OSError: `backup_dir` cannot be used, or there was no room for the backup that a signal had
             asked for. A backup that fails otherwise is a warning, and the older one stays.
         SystemExit: After a signal.
+
+    Example:
+        >>> def train(epochs):
+        ...     batches = ShuffledBatches(x, y, batch_size=4)
+        ...     backup = ExactBackupAndRestore("backup", track=[batches], delete_checkpoint=False)
+        ...     keywords = {"shuffle": False, "verbose": 0, "callbacks": [backup]}
+        ...     return model.fit(batches, epochs=epochs, **keywords).epoch
+        >>> train(epochs=2)
+        [0, 1]
+        >>> train(epochs=3)
+        [0, 1, 2]
     """
 
     def __init__(
@@ -130,20 +141,22 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         self.signals = tuple(signals)
         self.filepath = os.fspath(backup_dir)
         self._folder = os.path.realpath(backup_dir)
-        self._tag = backup_file.TAG
-        self._spare_buffers = []
+        self._spare_buffers: list[list] = []
         self._failed = None
         self._shortened = None
-        self._swaps = []
+        self._swaps: list[keras.callbacks.SwapEMAWeights] = []
         self._writer = BackgroundWriter(
             "ExactBackupAndRestore",
             background=background,
             warns=True,
             next_time="the next backup tries again.",
         )
+        self._lock = FileLock(
+            os.path.join(self._folder, f".{backup_file.TAG}.lock"), self.filepath, self._writer
+        )
         self._asked = Asked(
             signals,
-            lambda frame: this_fit.is_running_in(frame, self._model),
+            lambda frame: fits.is_running_in(frame, self._model),
             self._what_follows_a_signal,
         )
 
@@ -160,9 +173,10 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         self._expect_whole_epochs()
         self.model._initial_epoch = None
         self._tracked = [Tracked(thing) for thing in self.track]
+        callbacks = fits.callbacks_of_this_fit()
         self._swaps = [
             callback
-            for callback in this_fit.callbacks()
+            for callback in (callbacks.callbacks if callbacks is not None else ())
             if isinstance(callback, keras.callbacks.SwapEMAWeights)
             and not any(callback is thing for thing in self.track)
         ]
@@ -170,7 +184,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         self._check_what_is_trained_on()
         try:
             os.makedirs(self._folder, exist_ok=True)
-            locks.lock(self)
+            self._lock.acquire(fits.Fit(self))
             for name in os.listdir(self._folder):
                 files.finish_or_remove(self._folder, name, backup_file.TAG)
         except BlockingIOError:
@@ -180,7 +194,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         try:
             self._find_a_backup()
         except BaseException:
-            locks.unlock(self)
+            self._lock.release()
             raise
         self._asked.watch()
 
@@ -201,7 +215,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             self._data.start(epoch, batch)
         for tracked in self.track:
             if isinstance(tracked, DurableCheckpoint):
-                tracked._batches_before = batch
+                tracked.batches_before = batch
         if batch:
             # The rest of an epoch is shorter than `fit` was told; it would warn of lost data.
             self._shortened = warnings.catch_warnings()
@@ -416,7 +430,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         self._asked.release()
         self._spare_buffers.clear()
         self._writer.close()
-        locks.unlock(self)
+        self._lock.release()
 
     # ---- signals
 

@@ -8,18 +8,23 @@ atomic.
 
 import concurrent.futures
 import contextlib
-import fcntl
 import json
 import os
 import threading
 import time
 import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from . import records
+from . import records, system
 from .hdf5 import CHUNK_BYTES
 
+# Name and size in bytes of what is in a file, and a function that returns its pieces.
+Pieces = Callable[[], Iterable[Any]]
+Member = tuple[str | None, int, Pieces]
 
-def write_and_compare(temporary, members):
+
+def write_and_compare(temporary: str, members: Sequence[Member]) -> str:
     """Write a file, flush it to the disk, read it back and compare. Returns its SHA-256.
 
     Arguments:
@@ -38,7 +43,7 @@ def write_and_compare(temporary, members):
         else:
             with zipfile.ZipFile(file, "w") as archive:
                 for name, size, pieces in members:
-                    info = zipfile.ZipInfo(name, time.localtime()[:6])
+                    info = zipfile.ZipInfo(str(name), time.localtime()[:6])
                     info.external_attr = 0o600 << 16
                     large = size > zipfile.ZIP64_LIMIT
                     with archive.open(info, "w", force_zip64=large) as member:
@@ -49,8 +54,8 @@ def write_and_compare(temporary, members):
         file.flush()
         # The sum is computed while the disk writes. What it is of, is compared below.
         digest = _in_the_meantime(records.sha256, temporary)
-        _sync(file.fileno())
-        _forget_in_memory(file.fileno())
+        system.sync(file.fileno())
+        system.forget_in_memory(file.fileno())
     with open(temporary, "rb") as again:
         for start, pieces in places:
             again.seek(start)
@@ -61,7 +66,7 @@ def write_and_compare(temporary, members):
 
 def _in_the_meantime(function, *arguments):
     """Call `function` in a thread. Returns a function that waits for it and returns its result."""
-    result = concurrent.futures.Future()
+    result: concurrent.futures.Future = concurrent.futures.Future()
 
     def run():
         try:
@@ -89,52 +94,61 @@ def _read_and_compare(file, piece):
     return True
 
 
-def _forget_in_memory(descriptor):
-    """Let the next reading come from the disk, not from the memory of the operating system."""
-    if hasattr(os, "posix_fadvise"):
-        with contextlib.suppress(OSError):
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def flush(temporary):
+def flush(temporary: str) -> None:
     """Let what another library wrote reach the disk."""
     with open(temporary, "rb+") as file:
-        _sync(file.fileno())
-        _forget_in_memory(file.fileno())
+        system.sync(file.fileno())
+        system.forget_in_memory(file.fileno())
 
 
-def publish(temporary, path, record, tag):
+def publish(temporary: str, path: str, record: records.Record, tag: str) -> None:
     """Give the complete file at `temporary` its final name, and note its checksum and record.
+
+    Arguments:
+        temporary, path: Both in one folder.
+        tag: Part of the names of the temporary files.
+
+    Raises:
+        OSError: It could not be renamed; the old files are as they were.
 
     After each line a crash leaves a file under `path` that `verify` accepts, if there was one:
     the record goes to the disk first, under its pending name, so that the checksums of both the
     old and the new file are known while they are exchanged.
     """
     folder, name = os.path.split(path)
+    with contextlib.suppress(OSError):  # so that files keep their order if a record is lost
+        os.utime(temporary, (record["saved_at"], record["saved_at"]))
     pending = os.path.join(folder, f".{tag}.pending.{name}.json")
     checksum = os.path.join(folder, f".{tag}.saving.{name}.sha256")
     try:
-        _write_durably(checksum, checksum_line(path, record))
+        _write_durably(checksum, records.checksum_line(path, record))
         _write_durably(pending, json.dumps(record, indent=1).encode())
-        sync_folder(folder)
-        os.replace(temporary, path)
+        system.sync_folder(folder)
+        system.replace(temporary, path)
     except OSError:
         clear_away(pending)
         clear_away(checksum)
         raise
-    sync_folder(folder)
-    os.replace(checksum, f"{path}.sha256")
-    os.replace(pending, f"{path}.json")
-    sync_folder(folder)
+    system.sync_folder(folder)
+    system.replace(checksum, f"{path}.sha256")
+    system.replace(pending, f"{path}.json")
+    system.sync_folder(folder)
 
 
-def finish_or_remove(folder, name, tag):
-    """If `name` is what a save left that was cut off, complete that save or undo it."""
+def finish_or_remove(folder: str, name: str, tag: str) -> bool:
+    """If `name` is what a save left that was cut off, complete that save or undo it.
+
+    Returns:
+        Whether it was.
+    """
     leftover = os.path.join(folder, name)
     if name.startswith(f".{tag}.pending."):
         path = os.path.join(folder, name.split(".pending.", 1)[1].removesuffix(".json"))
-        if records.pending_record_applies(path):
-            _note_checksum(path, records.read_json(leftover), leftover, tag)
+        record = records.read_file(leftover)
+        if record is not None and records.applies(record, path):
+            note_checksum(path, record, tag)
+            system.replace(leftover, f"{path}.json")
+            system.sync_folder(folder)
         else:
             remove(leftover)
     elif name.startswith(f".{tag}.saving"):
@@ -144,53 +158,49 @@ def finish_or_remove(folder, name, tag):
     return True
 
 
-def _note_checksum(path, record, pending, tag):
-    replace_durably(f"{path}.sha256", checksum_line(path, record), tag)
-    os.replace(pending, f"{path}.json")
-    sync_folder(os.path.dirname(path))
-
-
-def checksum_line(path, record):
-    return f"{record['sha256']}  ".encode() + os.fsencode(os.path.basename(path)) + b"\n"
-
-
-def replace_durably(path, content, tag):
+def note_checksum(path: str, record: records.Record, tag: str) -> None:
+    """Write the checksum of `record` beside the checkpoint at `path`, whole or not at all."""
     folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{tag}.saving.{name}")
-    _write_durably(temporary, content)
-    os.replace(temporary, path)
+    temporary = os.path.join(folder, f".{tag}.saving.{name}.sha256")
+    _write_durably(temporary, records.checksum_line(path, record))
+    system.replace(temporary, f"{path}.sha256")
 
 
 def _write_durably(path, content):
     with open(path, "wb") as file:
         file.write(content)
         file.flush()
-        _sync(file.fileno())
+        system.sync(file.fileno())
 
 
-def _sync(descriptor):
-    # On macOS fsync leaves the data in the drive's cache.
-    if hasattr(fcntl, "F_FULLFSYNC"):
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-            return
-    os.fsync(descriptor)
+def delete(paths: Iterable[str], folder: str) -> None:
+    """Delete checkpoints in `folder` and what lies beside them.
+
+    A checkpoint goes before its checksum and record: a file without them could pass for a newer
+    one, and a record without its file is deleted when the next training begins.
+
+    Raises:
+        OSError: One could not be deleted.
+    """
+    paths = list(paths)
+    for path in paths:
+        remove(path)
+    if paths:
+        system.sync_folder(folder)
+    for path in paths:
+        remove(f"{path}.sha256")
+        remove(f"{path}.json")
+    if paths:
+        system.sync_folder(folder)
 
 
-def sync_folder(folder):
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        _sync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def remove(path):
+def remove(path: str) -> None:
+    """Delete a file, if it is there."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
 
 
-def clear_away(path):
+def clear_away(path: str) -> None:
     """`remove` after a failure: what cannot be removed either does not hide the first error."""
     with contextlib.suppress(OSError):
         os.unlink(path)

@@ -11,7 +11,7 @@ def architecture(model: keras.Model) -> dict:
         config = json.loads(model.to_json())
     except (NotImplementedError, TypeError, ValueError):
         return {"class": type(model).__name__}  # the shapes of its variables are compared anyway
-    numbers = {}
+    numbers: dict[str, int] = {}
 
     def collect(value):
         if isinstance(value, dict):

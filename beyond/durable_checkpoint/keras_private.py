@@ -3,8 +3,8 @@
 - `H5IOStore`, `DiskIOStore`, `_save_state`, `_load_state`, `_serialize_model_as_json` and
   `get_attr_skipset` of `keras.src.saving.saving_lib`, with `KerasSaveable`: what Keras saves
 - `BaseOptimizer.save_own_variables`, which hands over copies; see `_optimizers_hand_over_variables`
-- `_save_model`, `_get_file_path`, `_set_monitor_op`, `_is_improvement`, `monitor_op`, `best` and
-  `_current_epoch` of `ModelCheckpoint`, used by `checkpoint.py`
+- `_save_model`, `_get_file_path`, `_set_monitor_op`, `monitor_op`, `best` and `_current_epoch` of
+  `ModelCheckpoint`, used by `checkpoint.py`
 - `_initial_epoch` of `Model`, as in the stock `BackupAndRestore`; `_symbolic_build` of `Model`
 - `global_seed_generator` of `keras.src.random`: the random numbers that are drawn without a seed
 - `_trainable_variables` of an optimizer: what it was built with
@@ -16,16 +16,37 @@ import itertools
 import threading
 
 import keras
-from keras.src.backend.common import global_state
-from keras.src.optimizers.base_optimizer import BaseOptimizer
-from keras.src.random import seed_generator
-from keras.src.saving import saving_lib
-from keras.src.saving.keras_saveable import KerasSaveable
+import numpy as np
 
 __all__ = ["DiskIOStore", "H5IOStore", "KerasSaveable"]
 
-H5IOStore = saving_lib.H5IOStore
-DiskIOStore = saving_lib.DiskIOStore
+OLDEST = "3.10"
+
+try:
+    from keras.src.backend.common import global_state
+    from keras.src.optimizers.base_optimizer import BaseOptimizer
+    from keras.src.random import seed_generator
+    from keras.src.saving import saving_lib
+    from keras.src.saving.keras_saveable import KerasSaveable
+
+    H5IOStore = saving_lib.H5IOStore
+    DiskIOStore = saving_lib.DiskIOStore
+    for _place, _names in (
+        (saving_lib, "_save_state _load_state _serialize_model_as_json get_attr_skipset"),
+        (H5IOStore, "make get close __setitem__ __getitem__"),
+        (DiskIOStore, "make get close"),
+        (BaseOptimizer, "save_own_variables"),
+        (seed_generator, "global_seed_generator"),
+        (keras.Model, "_symbolic_build"),
+        (keras.callbacks.ModelCheckpoint, "_save_model _get_file_path"),
+    ):
+        for _name in _names.split():
+            getattr(_place, _name)
+except (ImportError, AttributeError) as error:
+    raise ImportError(
+        f"durable_checkpoint needs Keras >= {OLDEST}. This is Keras "
+        f"{getattr(keras, '__version__', '?')}, in which it does not find what it needs: {error}"
+    ) from None
 
 
 def save_state(model: keras.Model, weights_store, assets_store=None) -> None:
@@ -45,7 +66,8 @@ def load_state(model: keras.Model, weights_store, assets_store=None) -> None:
 
     As `Model.load_weights` does it: an object that fails at one path may succeed at another one.
     """
-    failed, errors = set(), {}
+    failed: set[int] = set()
+    errors: dict[int, tuple[object, Exception]] = {}
     saving_lib._load_state(
         model,
         weights_store=weights_store,
@@ -147,9 +169,31 @@ def built_with(optimizer) -> list[keras.Variable]:
     return list(optimizer._trainable_variables)
 
 
+def set_direction(callback: keras.callbacks.ModelCheckpoint) -> None:
+    """Let Keras tell whether a monitored value is better when it is lower.
+
+    Raises:
+        ValueError: It cannot tell: `mode` has to be given.
+    """
+    if callback.monitor_op is None:  # Keras 3.10 has decided before
+        callback._set_monitor_op()
+
+
+def lower_is_better(callback: keras.callbacks.ModelCheckpoint) -> bool:
+    """What Keras has decided. Keras 3.10 says it with a function of NumPy's."""
+    return callback.monitor_op in (keras.ops.less, np.less)
+
+
+def set_best(callback: keras.callbacks.ModelCheckpoint) -> None:
+    """None as the best value where there is none yet; Keras 3.10 begins with infinity."""
+    if callback.best is not None and np.isinf(callback.best):
+        callback.best = None
+
+
 def random_state_of_keras():
     """The state of the generator of numbers drawn without a seed, None if none was drawn yet."""
-    generator = global_state.get_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR)
+    name = getattr(seed_generator, "GLOBAL_SEED_GENERATOR", "global_seed_generator")
+    generator = global_state.get_global_attribute(name)
     return None if generator is None else keras.ops.convert_to_numpy(generator.state)
 
 

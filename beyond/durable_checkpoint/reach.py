@@ -10,7 +10,7 @@ import collections
 import random
 import sys
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -32,8 +32,8 @@ class Found(NamedTuple):
     """`thing` is state: a variable, or a generator of random numbers. `owner` has it."""
 
     path: str
-    owner: object
-    thing: object
+    owner: Any
+    thing: Any
 
 
 class Reached:

@@ -1,66 +1,63 @@
 """The files that one callback has saved: which are best, which are kept, what a crash left."""
 
 import contextlib
-import math
 import os
-import pathlib
 from collections.abc import Iterable
 
-from . import files, records
+from . import files, records, templates
 from .errors import CorruptCheckpointError
-from .validity import verify
+from .places import Place
+from .records import Record
+from .validity import ENDINGS, verify
 
 
 class SavedFiles:
     """Files under one `filepath` that have a record.
 
     Arguments:
-        folder: Where they lie.
-        template: Name of the files, with its placeholders; it stands in their records.
-        tag: Part of the names of temporary files.
-        in_subfolders: Whether the path has a placeholder before its name.
+        place: Where they lie. Its template stands in their records.
     """
 
-    def __init__(self, folder: str, template: str, tag: str, in_subfolders: bool):
-        self.folder = folder
-        self.template = template
-        self.tag = tag
-        self.in_subfolders = in_subfolders
+    def __init__(self, place: Place):
+        self.place = place
+
+    def _folders(self) -> list[str]:
+        """The folders that the template may lead to."""
+        folders = [self.place.folder]
+        for part in self.place.template.split("/")[:-1]:
+            name = templates.pattern(part)
+            below = []
+            for folder in folders:
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                    below += [e.path for e in os.scandir(folder) if name.fullmatch(e.name)]
+            folders = [folder for folder in below if os.path.isdir(folder)]
+        return folders
 
     def _names(self) -> Iterable[tuple[str, str]]:
         """(folder, name) of every file that may be one of these."""
-        for folder, _, names in os.walk(self.folder):
-            for name in names:
-                yield folder, name
-            if not self.in_subfolders:
-                break
+        for folder in self._folders():
+            with contextlib.suppress(FileNotFoundError):
+                for name in os.listdir(folder):
+                    yield folder, name
 
-    def records(self) -> list[tuple[str, dict]]:
-        """(path, record) of the files that are there."""
+    def records(self) -> list[tuple[str, Record]]:
+        """(path, record) of the files that are there. A damaged record is none."""
         found = []
         for folder, name in self._names():
             path = os.path.join(folder, name.removesuffix(".json"))
             if name.startswith(".") or not name.endswith(".json") or not os.path.exists(path):
                 continue
-            record = records.read_json(f"{path}.json")
-            if record and record.get("template") == self.template:
+            record = records.read_if_possible(path)
+            if record and record.get("template") == self.place.template:
                 found.append((path, record))
         return found
 
     def best(self, monitor: str, lower_is_better: bool) -> float | None:
         """The best value of `monitor` among the valid files, None if there is none."""
-        ranked = sorted(
-            (
-                (record["value"], path)
-                for path, record in self.records()
-                if record.get("monitor") == monitor and is_rankable(record.get("value"))
-            ),
-            reverse=not lower_is_better,
-        )
-        for value, path in ranked:
+        for path, record in _ranked(self.records(), monitor, lower_is_better):
             with contextlib.suppress(CorruptCheckpointError, OSError):
                 verify(path)
-                return value
+                return record["value"]
         return None
 
     def prune(
@@ -70,48 +67,81 @@ class SavedFiles:
         keep_best: int | None,
         monitor: str,
         lower_is_better: bool,
-    ) -> None:
-        """Delete what neither `keep_last` nor `keep_best` keeps. The newest file always stays."""
-        found = sorted(self.records(), key=lambda item: item[1].get("saved_at") or 0)
+    ) -> list[str]:
+        """Delete what neither `keep_last` nor `keep_best` keeps. The newest file always stays.
+
+        Nothing is deleted for its rank that has none: a file saved under another monitor stays, and
+        one without a value stays until there are `keep_best` files with one. Of equal values the
+        earlier one is better, as for `save_best_only`.
+
+        Returns:
+            The files saved under another monitor that stay because of that.
+
+        Raises:
+            OSError: A file could not be deleted.
+        """
+        found = sorted(self.records(), key=lambda item: item[1]["saved_at"])
         kept = {just_saved}
+        others = []
         if keep_last is not None:
             kept.update(path for path, _ in found[-keep_last:])
         if keep_best is not None:
-            sign = 1 if lower_is_better else -1
-            ranked = sorted(
-                (sign * record["value"], path)
-                for path, record in found
-                if record.get("monitor") == monitor and is_rankable(record.get("value"))
-            )
-            kept.update(path for _, path in ranked[:keep_best])
-        for path, _ in found:
-            if path not in kept:
-                for gone in (f"{path}.sha256", path, f"{path}.json"):
-                    files.remove(gone)
-        if len(kept) < len(found):
-            files.sync_folder(self.folder)
+            ranked = _ranked(found, monitor, lower_is_better)
+            kept.update(path for path, _ in ranked[:keep_best])
+            others = [p for p, record in found if record.get("monitor") != monitor]
+            others = [path for path in others if path not in kept]
+            kept.update(others)
+            if len(ranked) < keep_best:
+                kept.update(path for path, record in found if record.get("value") is None)
+        gone = [path for path, _ in found if path not in kept]
+        files.delete(gone, self.place.folder)
+        return others
 
     def finish_what_a_crash_left(self) -> float:
         """Complete or undo a save in which an earlier process died. The lock is held.
 
         Returns:
-            When the newest of the files was saved, in seconds since 1970; 0 if there is none.
+            When the newest file in these folders was saved, whoever did it, in seconds since 1970;
+            0 if there is none.
         """
+        times = [0.0]
         for folder, name in list(self._names()):
-            if files.finish_or_remove(folder, name, self.tag):
+            path = os.path.join(folder, name)
+            if files.finish_or_remove(folder, name, self.place.tag) or name.startswith("."):
                 continue
-            if name.endswith(".json") and not name.startswith("."):
-                record = records.read_json(os.path.join(folder, name)) or {}
-                path = os.path.join(folder, name).removesuffix(".json")
-                if record.get("template") == self.template and not os.path.exists(path):
-                    files.remove(os.path.join(folder, name))
+            if name.endswith(ENDINGS):
+                with contextlib.suppress(OSError):
+                    times.append(records.time_of(path))
+            if name.endswith(".json"):
+                of = path.removesuffix(".json")
+                record = records.read_if_possible(of) or {}
+                if record.get("template") == self.place.template and not os.path.exists(of):
+                    files.remove(f"{of}.sha256")
+                    files.remove(path)
         for path, record in self.records():
-            checksum = pathlib.Path(f"{path}.sha256")
-            line = files.checksum_line(path, record) if "sha256" in record else None
-            if line and not (checksum.exists() and checksum.read_bytes() == line):
-                files.replace_durably(checksum, line, self.tag)
-        return max([0, *(record.get("saved_at") or 0 for _, record in self.records())])
+            if not _is_noted(path, record):
+                files.note_checksum(path, record, self.place.tag)
+        return max(filter(records.is_time, times))
 
 
-def is_rankable(value) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+def _ranked(
+    found: list[tuple[str, Record]], monitor: str, lower_is_better: bool
+) -> list[tuple[str, Record]]:
+    """Those with a value of `monitor`, the best first, of equal ones the earlier first."""
+    sign = 1 if lower_is_better else -1
+    return sorted(
+        (
+            (path, record)
+            for path, record in found
+            if record.get("monitor") == monitor and record.get("value") is not None
+        ),
+        key=lambda item: (sign * item[1]["value"], item[1]["saved_at"]),
+    )
+
+
+def _is_noted(path, record):
+    try:
+        with open(f"{path}.sha256", "rb") as checksum:
+            return checksum.read() == records.checksum_line(path, record)
+    except FileNotFoundError:
+        return False

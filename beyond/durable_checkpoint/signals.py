@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable
+from typing import Any
 
 
 class Asked:
@@ -19,8 +20,8 @@ class Asked:
         self.numbers = tuple(numbers)
         self.is_training = is_training
         self.then = then
-        self.signal = None
-        self._before = {}
+        self.signal: int | None = None
+        self._before: dict[int, Any] = {}
 
     def watch(self) -> None:
         """Only in the main thread, where Python lets a program handle signals."""

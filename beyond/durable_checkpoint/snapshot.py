@@ -28,7 +28,7 @@ def take(variables: list[keras.Variable], buffers: list[np.ndarray] | None = Non
             if not re.search(r"resource.?exhausted|out of memory", str(error), re.IGNORECASE):
                 raise
     arrays = [as_array(v.value if isinstance(v, keras.Variable) else v) for v in variables]
-    if not _fit(buffers, arrays):
+    if buffers is None or not _fit(buffers, arrays):
         buffers = [np.empty_like(array) for array in arrays]
     with concurrent.futures.ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         list(pool.map(np.copyto, buffers, arrays))
@@ -55,6 +55,4 @@ def as_array(value) -> np.ndarray:
 
 
 def _fit(buffers, arrays):
-    return buffers is not None and [(b.shape, b.dtype) for b in buffers] == [
-        (a.shape, a.dtype) for a in arrays
-    ]
+    return [(b.shape, b.dtype) for b in buffers] == [(a.shape, a.dtype) for a in arrays]

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from . import hdf5, keras_private, reach, training, walk
+from .structure import refuse_a_bomb
 from .validity import verify
 
 
@@ -39,10 +40,25 @@ def load_weights_strict(model: keras.Model, path: str | os.PathLike) -> None:
     In none of Keras's files, and therefore left as they are: the state of
     `keras.random.SeedGenerator`, metrics, and states of stateful recurrent layers. A `.weights.h5`
     holds no vocabulary: a layer with one keeps its own, and one that has none yet is refused.
+
+    Example:
+        >>> model.save_weights("trained.weights.h5")
+        >>> again = keras.models.clone_model(model)
+        >>> again.compile("adam", "mse")
+        >>> load_weights_strict(again, "trained.weights.h5")
+        >>> int(again.optimizer.iterations) == int(model.optimizer.iterations)
+        True
+        >>> other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(9)])
+        >>> load_weights_strict(other, "trained.weights.h5")
+        Traceback (most recent call last):
+        ValueError: trained.weights.h5: 2 differences from the model ...; nothing was loaded
     """
     path = os.fspath(path)
     _refuse_other_formats(path)
     verify(path)
+    if path.endswith(".keras"):  # what a right checksum says nothing about
+        with zipfile.ZipFile(path) as archive:
+            refuse_a_bomb(path, archive)
     with hdf5.open_weights(path) as weights:
         arrays = hdf5.arrays_in(weights)
         in_file = {name: (array.shape, _dtype_in_file(array)) for name, array in arrays.items()}

@@ -122,8 +122,8 @@ class GivenArrays(keras_private.H5IOStore):
 
     def __init__(self, arrays: dict[str, np.ndarray]):  # without super(): there is no file
         self.mode = "r"
-        self.groups = {}
-        self.read = set()
+        self.groups: dict[str, dict[str, np.ndarray]] = {}
+        self.read: set[str] = set()
         for path, array in arrays.items():
             group, _, key = f"/{path}".rpartition("vars/")
             self.groups.setdefault(group.strip("/"), {})[key] = array

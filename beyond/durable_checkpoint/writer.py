@@ -11,21 +11,29 @@ import sys
 import warnings
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 from . import errors
 
-_WRITERS = weakref.WeakSet()
+_WRITERS: "weakref.WeakSet[BackgroundWriter]" = weakref.WeakSet()
 
 
 def wait_for_own_writes() -> None:
     """What this process is still writing counts: look at files only when they are complete."""
     for writer in list(_WRITERS):
-        concurrent.futures.wait(writer.futures())
+        writer.wait()
 
 
-# A forked child has no thread that would finish what its parent was writing.
+def _forget_in_child():
+    """A forked child has no thread that would finish what its parent is writing."""
+    global _WRITERS
+    writers, _WRITERS = list(_WRITERS), weakref.WeakSet()
+    for writer in writers:
+        writer.forget()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_WRITERS.clear)
+    os.register_at_fork(after_in_child=_forget_in_child)
 
 
 class BackgroundWriter:
@@ -47,13 +55,18 @@ class BackgroundWriter:
         self.background = background
         self.warns = warns
         self.next_time = next_time
-        self.unsaved = {}
-        self._pending = []
+        self.unsaved: dict[str, OSError] = {}
+        self._pending: list[tuple[str, concurrent.futures.Future]] = []
         self._said = False
-        self._thread = None
+        self._thread: concurrent.futures.ThreadPoolExecutor | None = None
 
     def futures(self) -> list[concurrent.futures.Future]:
+        """The saves that `collect` has not returned yet."""
         return [future for _, future in list(self._pending)]
+
+    def wait(self) -> None:
+        """Return when everything begun so far is written, or has failed."""
+        concurrent.futures.wait(self.futures())
 
     def submit(self, path: str, write: Callable[[], object]) -> None:
         """Call `write` in the background. What it returns is what `collect` returns."""
@@ -66,11 +79,11 @@ class BackgroundWriter:
 
     def fail(self, path: str, error: BaseException) -> None:
         """Note a save that failed before anything could be written."""
-        future = concurrent.futures.Future()
+        future: concurrent.futures.Future = concurrent.futures.Future()
         future.set_exception(self._explained(error, path))
         self._pending.append((path, future))
 
-    def collect(self, waiting_for_at_most: int | None) -> list:
+    def collect(self, waiting_for_at_most: int | None) -> list[Any]:
         """Results of the saves that have ended; waits while more than that many have not.
 
         Arguments:
@@ -114,6 +127,22 @@ class BackgroundWriter:
         if self._thread is not None:
             self._thread.shutdown()
             self._thread = None
+
+    def end_when_written(self, call: Callable[[], None]) -> None:
+        """Without waiting: end the thread when it has written all, then let `call()` happen."""
+        futures = self.futures()
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
+            self._thread = None
+        if futures:
+            futures[-1].add_done_callback(lambda _: call())
+        else:
+            call()
+
+    def forget(self) -> None:
+        """Nothing is being written, and there is no thread: what is true in a forked child."""
+        self._pending.clear()
+        self._thread = None
 
     def _run(self, path, write):
         try:

@@ -1,5 +1,6 @@
 """A damaged file is refused with a reason, or the damage is harmless: never wrong weights."""
 
+import hashlib
 import json
 import random
 import shutil
@@ -233,6 +234,18 @@ def test_strict_loading_changes_nothing_when_it_raises(good, wrong, said, built)
     assert state(model) == before and model.optimizer.built == built
 
 
+def test_strict_loading_compares_types(tmp_path):
+    def build(dtype):
+        return keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, dtype=dtype)])
+
+    build("float16").save_weights(tmp_path / "m.weights.h5")
+    model = build("float32")
+    before = state(model)
+    with pytest.raises(ValueError, match="float16 in the file and .* float32 in the model"):
+        load_weights_strict(model, tmp_path / "m.weights.h5")
+    assert state(model) == before
+
+
 def test_strict_loading_wants_the_optimizer_in_the_file(tmp_path):
     path = tmp_path / "bare.weights.h5"
     network(compiled=False).save_weights(path)
@@ -292,6 +305,34 @@ def test_a_compressed_archive_is_read(tmp_path):
     fresh = network()
     load_weights_strict(fresh, tmp_path / "packed.keras")
     assert state(fresh) == state(model)
+
+
+def test_a_member_that_is_too_long_for_a_plain_archive_is_marked_so(tmp_path, monkeypatch):
+    """From 2 GiB on, here from 1,000 bytes on."""
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 1000)
+    model = train(tmp_path / "m.keras")
+    monkeypatch.undo()
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive:
+        (weights,) = [i for i in archive.infolist() if i.filename == "model.weights.h5"]
+    assert weights.file_size > 1000 and weights.extract_version >= zipfile.ZIP64_VERSION
+    assert verify(tmp_path / "m.keras") == "checksum"
+    assert state(keras.models.load_model(tmp_path / "m.keras")) == state(model)
+
+
+@pytest.mark.parametrize("where", ["config.json", "model.weights.h5", "assets/vocabulary.txt"])
+def test_strict_loading_unpacks_no_bomb_with_a_right_checksum(tmp_path, where):
+    path = tmp_path / "bomb.keras"
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open(where, "w") as member,
+    ):
+        for _ in range(300):
+            member.write(b"[" * (1 << 20))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    (tmp_path / "bomb.keras.sha256").write_text(f"{digest}  bomb.keras\n")
+    assert verify(path) == "checksum"
+    with pytest.raises(CorruptCheckpointError, match="would unpack to 314572800 bytes"):
+        load_weights_strict(network(), path)
 
 
 def test_the_command_says_which_file_is_damaged(good, tmp_path):

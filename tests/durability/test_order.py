@@ -10,12 +10,13 @@ the process, as test_kill.py does, leaves everything that was written.)
 import itertools
 import os
 import pathlib
+import re
 
 import durable_checkpoint
 import keras
 import numpy as np
 import pytest
-from durable_checkpoint import CorruptCheckpointError, DurableCheckpoint, verify
+from durable_checkpoint import CorruptCheckpointError, DurableCheckpoint, newest_valid, verify
 
 
 class Recorder:
@@ -136,10 +137,41 @@ def test_a_valid_checkpoint_exists_at_every_point(tmp_path, monkeypatch, ending)
                 continue
             assert (folder / final).read_bytes() in good, f"crash after {operations[crash - 1][:3]}"
             assert verify(folder / final) == "checksum"
+            assert what_lies_beside_is_whole(folder / final)
             completed = [op[3] for op in operations[:crash] if op[:3:2] == ("replace", final)]
             if crash in ends:
                 assert (folder / final).read_bytes() == completed[-1]
     assert disks > len(operations)
+
+
+def what_lies_beside_is_whole(path):
+    """Whether its checksum and its record, if they are there, are whole ones, of whichever save."""
+    line, record = path.with_name(f"{path.name}.sha256"), path.with_name(f"{path.name}.json")
+    return (
+        not line.exists()
+        or re.fullmatch(rf"[0-9a-f]{{64}}  {re.escape(path.name)}\n", line.read_text()) is not None
+    ) and (not record.exists() or durable_checkpoint.records.read(str(path)) is not None)
+
+
+@pytest.mark.parametrize("keywords", [{"keep_last": 1}, {"keep_best": 1}, {"keep_last": 2}])
+def test_the_newest_checkpoint_is_found_at_every_point_of_pruning(tmp_path, monkeypatch, keywords):
+    made = tmp_path / "made"
+    made.mkdir()
+    operations, ends = record_saves(made, "-{epoch}.keras", monkeypatch, saves=4, **keywords)
+    epochs = {op[3]: op[2] for op in operations if op[0] == "replace" and op[2].endswith(".keras")}
+    assert len(epochs) == 4 and any(op[0] == "unlink" for op in operations)
+    number = 0
+    for crash in range(ends[0], len(operations) + 1):
+        done = [op[2] for op in operations[: max(e for e in ends if e <= crash)] if op[3:]]
+        last = [name for name in done if name.endswith(".keras")][-1]
+        for disk in disks_after_a_crash(operations[:crash]):
+            number += 1
+            folder = tmp_path / f"crash-{number}"
+            folder.mkdir()
+            for name, data in disk.items():
+                (folder / name).write_bytes(data)
+            newest = newest_valid(folder, "m-{epoch}.keras")
+            assert epochs[newest.read_bytes()] == newest.name >= last, operations[crash - 1][:3]
 
 
 def test_the_replay_notices_a_missing_sync_or_another_order(tmp_path, monkeypatch):
@@ -159,14 +191,18 @@ def test_the_replay_notices_a_missing_sync_or_another_order(tmp_path, monkeypatc
                     verify(folder / "m.keras")
                 except (CorruptCheckpointError, FileNotFoundError):
                     return False
+                if not what_lies_beside_is_whole(folder / "m.keras"):
+                    return False
         return True
 
     assert holds(operations)
     second = range(ends[0], ends[1])
     data = next(i for i in second if operations[i][0] == "fsync file")
     rename = next(i for i in second if operations[i][:3:2] == ("replace", "m.keras"))
-    without_sync = operations[:data] + operations[data + 1 :]
-    assert not holds(without_sync)
+    syncs = [i for i in second if operations[i][0] == "fsync file"]
+    assert len(syncs) == 3  # of the file, its checksum and its record
+    for sync in syncs:
+        assert not holds(operations[:sync] + operations[sync + 1 :]), operations[sync][1]
     record = next(i for i in second if i > data and operations[i][0] == "fsync file")
     assert record < rename
     too_early = (
