@@ -41,7 +41,7 @@ NUMBERS := $(foreach script,$(SCRIPTS) $(BEYOND),$(call number_of,$(script)))
 # What the scripts in beyond/ may import: the modules there and the folders with an __init__.py.
 PACKAGES := $(dir $(wildcard beyond/*/__init__.py))
 LIBRARY := $(wildcard beyond/[!0-9]*.py $(PACKAGES:%=%*.py) $(PACKAGES:%=%*/*.py))
-BEYOND_TESTS := $(wildcard tests/durability tests/pitfalls tests/old_files)
+BEYOND_TESTS := $(wildcard tests/durability tests/pitfalls tests/old_files tests/old_script)
 
 # Two scripts at a time where there are two cores; -j1 on the command line is stronger. What
 # measures time or kills processes has the machine to itself.
@@ -103,6 +103,7 @@ test: all
 	$(PYTEST) $(BEYOND_TESTS:%=--ignore %) tests
 
 test-beyond: beyond
+	.venv/bin/python -m mypy
 	$(PYTEST) $(BEYOND_TESTS)
 
 pitfalls: $(BEYOND_ENVIRONMENT)

@@ -44,7 +44,7 @@ class Content:
             for i, each in enumerate(tracked)
             if isinstance(each.thing, DurableCheckpoint)
         }
-        self._arrays = []
+        self._arrays: list[np.ndarray] = []
         own = now.arrays()
         self._variables, self.reusable = snapshot.take(list(now.variables.values()), buffers)
         self._own = list(own.values())
