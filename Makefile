@@ -74,7 +74,7 @@ help:
 	@echo "make test       make all, then prove the results"
 	@echo "make beyond     run the scripts in beyond/"
 	@echo "make torch      install PyTorch too, for script 14; on Linux its usual build is for CUDA, and large"
-	@echo "make test-beyond  make beyond, then prove it: kills, full disks, damage, pitfalls (14 minutes)"
+	@echo "make test-beyond  make beyond, then prove it: kills, full disks, damage, pitfalls (25 minutes)"
 	@echo "make pitfalls   only the tests of docs/PITFALLS.md (2 to 3 minutes)"
 	@echo "make torture    1000 kills of each kind, most in mid-save, and 20 of workers: docs/data/torture*.csv (1 to 2 hours)"
 	@echo "make bench      time 01, 02 and 04 against Keras 2, and saving against stock Keras"
