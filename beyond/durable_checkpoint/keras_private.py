@@ -20,9 +20,11 @@ import numpy as np
 
 __all__ = ["DiskIOStore", "H5IOStore", "KerasSaveable"]
 
-OLDEST = "3.10"
+OLDEST = (3, 10)
 
 try:
+    if tuple(map(int, keras.__version__.split(".")[:2])) < OLDEST:
+        raise ImportError("it is too old")
     from keras.src.backend.common import global_state
     from keras.src.optimizers.base_optimizer import BaseOptimizer
     from keras.src.random import seed_generator
@@ -44,8 +46,8 @@ try:
             getattr(_place, _name)
 except (ImportError, AttributeError) as error:
     raise ImportError(
-        f"durable_checkpoint needs Keras >= {OLDEST}. This is Keras "
-        f"{getattr(keras, '__version__', '?')}, in which it does not find what it needs: {error}"
+        f"durable_checkpoint needs Keras >= {OLDEST[0]}.{OLDEST[1]} and what that has. This is "
+        f"Keras {getattr(keras, '__version__', '?')}: {error}"
     ) from None
 
 

@@ -149,19 +149,25 @@ def test_type_checkers_see_what_the_others_get():
     assert lazy == seen
 
 
-def test_a_keras_that_lacks_what_is_needed_is_named_in_one_line():
+def test_a_keras_that_is_too_old_or_lacks_what_is_needed_is_named_in_one_line():
     code = """
 import keras
 from keras.src.saving import saving_lib
-del saving_lib._save_state
 import durable_checkpoint
-try:
-    durable_checkpoint.DurableCheckpoint
-except ImportError as error:
-    print(error)
+def said():
+    try:
+        durable_checkpoint.DurableCheckpoint
+    except ImportError as error:
+        print(error)
+now, keras.__version__ = keras.__version__, "3.9.2"
+said()
+keras.__version__ = now
+del saving_lib._save_state
+said()
 """
-    said = python(code).splitlines()
-    assert len(said) == 1 and "needs Keras >= 3." in said[0] and "_save_state" in said[0]
+    old, lacking = python(code).splitlines()
+    assert "needs Keras >= 3.10" in old and "3.9.2" in old
+    assert "needs Keras >= 3.10" in lacking and "_save_state" in lacking
 
 
 # ---- installing
