@@ -1,0 +1,45 @@
+"""The rules, by theme. A rule that is not named here is not asked."""
+
+from . import arrays, backend, imports, layers, monitors, optimizers, saving, training
+
+RULES = (
+    imports.Imports(),
+    imports.DottedNames(),
+    layers.KernelSizes(),
+    layers.LayerArguments(),
+    layers.FirstShape(),
+    layers.Merging(),
+    layers.ModelArguments(),
+    layers.TimeDistributedDense(),
+    layers.Regularizers(),
+    optimizers.OptimizerArguments(),
+    optimizers.OldDefaults(),
+    optimizers.LearningRateAttribute(),
+    optimizers.LossNames(),
+    training.Generators(),
+    training.FitArguments(),
+    training.CompileArguments(),
+    training.Classes(),
+    training.MetricsNames(),
+    training.Yields(),
+    training.OneGpu(),
+    training.NextMethod(),
+    training.NoteModelUse(),
+    saving.Yaml(),
+    saving.FolderOfWeights(),
+    saving.LatestCheckpoint(),
+    saving.LambdaModels(),
+    monitors.Callbacks(),
+    monitors.Period(),
+    monitors.HistoryKeys(),
+    monitors.LogKeys(),
+    backend.BackendFunctions(),
+    backend.DimensionOrder(),
+    backend.LayerShapes(),
+    backend.TensorFlow1(),
+    arrays.Seeds(),
+    arrays.OldNumPy(),
+    arrays.Builtins(),
+)
+
+__all__ = ["RULES"]
