@@ -4,10 +4,11 @@
 script itself defines have no full name here, so a function of its own called `merge` is left alone.
 """
 
-import libcst as cst
-from libcst.metadata import QualifiedNameSource
+import ast
 
+import libcst as cst
 from . import homes
+from .scopes import Scopes
 
 PREFIXES = ("tensorflow.python.keras", "tensorflow.contrib.keras.api.keras") + (
     "tensorflow.contrib.keras.python.keras",
@@ -54,39 +55,49 @@ class Names:
     """The full names in one module.
 
     Arguments:
-        scopes: What LibCST's `ScopeProvider` found.
-        module: The parsed module.
+        scopes: The scopes of the module.
+        tree: The syntax tree of Python.
+        place: A function that gives (line, column) of a node.
     """
 
-    def __init__(self, scopes, module: cst.Module):
-        self._scopes = scopes
+    def __init__(self, scopes: Scopes, tree: ast.Module, place):
+        self._scopes, self._place = scopes, place
+        self._raw: dict[cst.CSTNode, str] = {}
         self._stars = [
-            dotted(node.module)
-            for node in _star_imports(module)
-            if node.module is not None and not node.relative
+            node.module
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            and node.names[0].name == "*"
+            and node.module
+            and not node.level
         ]
 
     def raw(self, node: cst.CSTNode) -> str:
         """The full name as the script's imports spell it, or an empty text."""
+        if node not in self._raw:
+            self._raw[node] = self._look_up(node)
+        return self._raw[node]
+
+    def _scope(self, node):
+        while isinstance(node, cst.Attribute):
+            node = node.value
+        return self._scopes.at(*self._place(node))
+
+    def _look_up(self, node):
         name = dotted(node)
         if not name:
             return ""
-        root = node
-        while isinstance(root, cst.Attribute):
-            root = root.value
-        scope = self._scopes.get(node) or self._scopes.get(root)
-        if scope is None:
-            return ""
-        found = scope.get_qualified_names_for(name)
-        imported = {one.name for one in found if one.source is QualifiedNameSource.IMPORT}
-        if imported and all(one.source is QualifiedNameSource.IMPORT for one in found):
-            by_keras = sorted(one for one in imported if of_keras(one).startswith("keras"))
-            return (by_keras or sorted(imported))[0]
-        if not found or all(one.source is QualifiedNameSource.BUILTIN for one in found):
+        root, dot, rest = name.partition(".")
+        found = self._scope(node).look_up(root)
+        if not found:  # nothing binds it
             for module in self._stars:
-                if homes.exported(of_keras(module), name.split(".")[0]):
+                if homes.exported(of_keras(module), root):
                     return f"{module}.{name}"
-        return ""
+            return ""
+        if None in found:
+            return ""
+        by_keras = sorted(one for one in found if of_keras(one).startswith("keras"))
+        return (by_keras or sorted(found))[0] + dot + rest
 
     def full(self, node: cst.CSTNode) -> str:
         """The name where today's Keras has it (`plain`), or the full name of another module."""
@@ -95,22 +106,4 @@ class Names:
 
     def defined(self, name: str, node: cst.CSTNode) -> bool:
         """Whether anything in reach of `node` has this name already."""
-        scope = self._scopes.get(node)
-        return scope is not None and name in scope
-
-    @property
-    def stars(self) -> list[str]:
-        """The modules of `from ... import *`."""
-        return list(self._stars)
-
-
-def _star_imports(module):
-    found = []
-
-    class Finder(cst.CSTVisitor):
-        def visit_ImportFrom(self, node):
-            if isinstance(node.names, cst.ImportStar):
-                found.append(node)
-
-    module.visit(Finder())
-    return found
+        return self._scope(node).look_up(name) is not None

@@ -143,36 +143,61 @@ def _results(scripts, wanted):
             script.metrics = set(metrics)
         script.any_accuracy = not script.metrics or bool(script.metrics & {"acc", "accuracy"})
     for script in scripts:
-        engine.run(script)
+        script.old = True
+    filenames.plan(scripts)
+    places = {script: _mark(script) for script in scripts}
+    texts = {script: engine.run(script) for script in scripts}
+    for script in scripts:
         script.old = script.findings.old
     filenames.plan(scripts)
     changing = {
         script.source.path.stem
         for script in scripts
-        if script in wanted
-        and (script.old or any(certain for *_, certain in script.names_changed))
+        if script in wanted and (script.old or any(certain for *_, certain in script.names_changed))
     }
     results = []
     for script in scripts:
         if script not in wanted:
             continue
         here = script.source.path.parent
-        script.siblings = {
+        siblings = {
             stem
             for stem in changing
             if stem != script.source.path.stem and (here / f"{stem}.py").exists()
         }
-        results.append(_result(script))
+        if siblings:
+            script.siblings, texts[script] = siblings, engine.run(script)
+        results.append(_result(script, texts[script], places[script]))
     return results
 
 
-def _result(script):
-    text = engine.run(script)
+def _mark(script):
+    """Let a mark stand for each name of a file, until it is known how old the script is.
+
+    So one walk over the script is enough. Returns mark -> (node, its code).
+    """
+    marks = {}
+    for number, node in enumerate(script.strings):
+        quotes = '"' if hasattr(node, "quote") else ""
+        mark = f"{quotes}\ue000{number}\ue001{quotes}"
+        marks[mark] = node
+        script.strings[node] = mark
+    return marks
+
+
+def _result(script, text, marks):
     findings = script.findings
+    for mark, node in marks.items():
+        code = script.strings.get(node, node.value)
+        text = text.replace(mark, code)
+        findings.changes = [
+            Change(c.line, c.old.replace(mark, code), c.new.replace(mark, code), c.why, c.certain)
+            for c in findings.changes
+        ]
     for node, old, new, kind, certain in script.names_changed:
-        why = f"a file of {kind}" if kind in (filenames.WHOLE, filenames.WEIGHTS) else kind
+        why = {filenames.WHOLE: "the file holds a whole model", filenames.WEIGHTS: "a file of weights"}
         findings.changes.append(
-            Change(script.line_of_text(node), old, new, why.replace("of a", "with a"), certain)
+            Change(script.line_of_text(node), old, new, why.get(kind, kind), certain)
         )
     for call, said in script.late_undecided:
         script.undecided(call, said)
@@ -180,7 +205,7 @@ def _result(script):
     changed = findings.old or imports_new
     source = script.source
     if not changed:
-        findings = Findings(silent=findings.silent, undecided=[])
+        findings = Findings(silent=findings.silent)
         text = source.text
     old_files = _old_files(script) if source.path.parent.is_dir() else ()
     return Result(source.path, target_of(source.path), text, findings, old_files, changed)

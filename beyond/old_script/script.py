@@ -1,13 +1,16 @@
 """One script while it is looked at and changed."""
 
+import re
+
 import libcst as cst
-from libcst.metadata import MetadataWrapper, PositionProvider, ScopeProvider
+from libcst.metadata import MetadataWrapper, PositionProvider
 
 from . import sources
 from .errors import OldScriptError
 from .facts import Facts
 from .names import Names, of_keras
 from .report import Change, Findings, Note
+from .scopes import Scopes
 
 
 class Script:
@@ -30,7 +33,7 @@ class Script:
 
     def __init__(self, source: sources.Source):
         self.source = source
-        sources.check_syntax(source.path, source.text)
+        tree = sources.check_syntax(source.path, source.text)
         try:
             wrapper = MetadataWrapper(cst.parse_module(source.text), unsafe_skip_copy=True)
         except (cst.ParserSyntaxError, RecursionError) as error:
@@ -38,7 +41,7 @@ class Script:
             raise OldScriptError(f"{source.path}: LibCST cannot read it ({said})") from error
         self.module = wrapper.module
         self._positions = wrapper.resolve(PositionProvider)
-        self.names = Names(wrapper.resolve(ScopeProvider), self.module)
+        self.names = Names(Scopes(tree, source.text), tree, self._place)
         self.mentions_backend = "backend" in source.text
         self.findings = Findings()
         self.strings: dict[cst.CSTNode, str] = {}
@@ -113,6 +116,10 @@ class Script:
     def line(self, node: cst.CSTNode) -> int:
         """The line on which a node of the script begins."""
         return self._positions[node].start.line
+
+    def _place(self, node):
+        start = self._positions[node].start
+        return start.line, start.column
 
     def code(self, node: cst.CSTNode) -> str:
         """The text of a node."""
@@ -216,9 +223,7 @@ class Script:
                         bound = self.code(alias.asname.name) if alias.asname else name
                         found[bound] = f"{self.code(small.module)}.{name}"
         taken = set(self.facts.assigned) | set(self.facts.own_classes)
-        self._all_names = {
-            node for node in _identifiers(self.module) if node not in found
-        }
+        self._all_names = set(re.findall(r"[^\W\d]\w*", self.source.text)) - set(found)
         return {name: raw for name, raw in found.items() if name not in taken}
 
 
@@ -228,14 +233,3 @@ def cst_value(code: str) -> str | None:
         return cst.parse_expression(code).evaluated_value
     except (cst.ParserSyntaxError, AttributeError):
         return None
-
-
-def _identifiers(module):
-    found = set()
-
-    class Finder(cst.CSTVisitor):
-        def visit_Name(self, node):
-            found.add(node.value)
-
-    module.visit(Finder())
-    return found

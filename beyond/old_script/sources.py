@@ -66,8 +66,8 @@ def read(path: pathlib.Path) -> Source:
         ) from error
 
 
-def check_syntax(path: pathlib.Path, text: str) -> None:
-    """Refuse a text that is not Python 3.
+def check_syntax(path: pathlib.Path, text: str) -> ast.Module:
+    """The syntax tree of a text, which must be Python 3.
 
     Raises:
         OldScriptError: The line says whether it is Python 2, and how to go on.
@@ -75,7 +75,7 @@ def check_syntax(path: pathlib.Path, text: str) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes in old strings
-            ast.parse(text)
+            return ast.parse(text)
     except SyntaxError as error:
         line = (text.splitlines() or [""])[min(max(error.lineno or 1, 1), text.count("\n") + 1) - 1 :]
         said = next((what for sign, what in PYTHON_2 if re.search(sign, line[0] if line else "")), "")
