@@ -71,9 +71,11 @@ class CallEdit:
 
     # ------------------------------------------------------------------ changing
 
-    def change(self, old: str, new: str, why: str, certain: bool = True) -> None:
-        """Report a change at the line of this call."""
-        self.script.change(self.original, old, new, why, certain)
+    def change(
+        self, old: str, new: str, why: str, certain: bool = True, behaviour: bool = False
+    ) -> None:
+        """Report a change at the line of this call (see `report.Change`)."""
+        self.script.change(self.original, old, new, why, certain, behaviour)
 
     def rename(self, old: str, new: str, why: str, certain: bool = True) -> bool:
         """Give a named argument its name of today."""

@@ -223,6 +223,13 @@ class Facts(cst.CSTVisitor):
                     name = option.lstrip("-").replace("-", "_")
                     self.assigned.setdefault(f"args.{name}", []).append(words["default"])
 
+    def visit_ImportFrom(self, node):
+        if node.module is not None:
+            self.inner.add(node.module)
+
+    def visit_ImportAlias(self, node):
+        self.inner.add(node.name)
+
     def visit_For(self, node):
         if isinstance(node.target, cst.Name) and dotted(node.iter).endswith(".layers"):
             self.layer_variables.add(node.target.value)

@@ -9,7 +9,8 @@ class Change:
     """One replaced piece of a line.
 
     `certain`: the old line fails or does something else today. A script with no such line is a
-    script of today, and none of the other changes is made in it.
+    script of today, and none of the other changes is made in it. `behaviour`: the old line runs
+    and does something else, so it is reported in a script of today as well.
     """
 
     line: int
@@ -17,6 +18,7 @@ class Change:
     new: str
     why: str
     certain: bool = True
+    behaviour: bool = False
 
     def __str__(self) -> str:
         new = self.new or "removed"
@@ -25,10 +27,14 @@ class Change:
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Note:
-    """A line about which the reader decides, or that does something else today."""
+    """A line about which the reader decides, or that does something else today.
+
+    `of_change`: it is about the new line, and says nothing of a script that does not change.
+    """
 
     line: int
     text: str
+    of_change: bool = False
 
     def __str__(self) -> str:
         return f"{self.line}: {self.text}"

@@ -1,5 +1,6 @@
 """From old scripts to scripts of today: one file, or a folder whose files belong together."""
 
+import dataclasses
 import pathlib
 
 from . import engine, filenames, notebooks, sources
@@ -191,7 +192,7 @@ def _result(script, text, marks):
         code = script.strings.get(node, node.value)
         text = text.replace(mark, code)
         findings.changes = [
-            Change(c.line, c.old.replace(mark, code), c.new.replace(mark, code), c.why, c.certain)
+            dataclasses.replace(c, old=c.old.replace(mark, code), new=c.new.replace(mark, code))
             for c in findings.changes
         ]
     for node, old, new, kind, certain in script.names_changed:
@@ -205,7 +206,14 @@ def _result(script, text, marks):
     changed = findings.old or imports_new
     source = script.source
     if not changed:
-        findings = Findings(silent=findings.silent)
+        findings = Findings(
+            silent=[note for note in findings.silent if not note.of_change]
+            + [
+                Note(change.line, f"{change.old}: {change.why}; write {change.new}")
+                for change in findings.changes
+                if change.behaviour
+            ]
+        )
         text = source.text
     old_files = _old_files(script) if source.path.parent.is_dir() else ()
     return Result(source.path, target_of(source.path), text, findings, old_files, changed)

@@ -8,9 +8,11 @@ from libcst.metadata import MetadataWrapper, PositionProvider
 from . import sources
 from .errors import OldScriptError
 from .facts import Facts
-from .names import Names, of_keras
+from .names import Names, of_keras, plain
 from .report import Change, Findings, Note
 from .scopes import Scopes
+
+SAME = {"keras.Input": "keras.layers.Input"}
 
 
 class Script:
@@ -145,25 +147,28 @@ class Script:
         self._needed, self.definitions, self.inputs = {}, {}, {}
         self.pending.clear()
 
-    def change(self, node, old: str, new: str, why: str, certain: bool = True) -> None:
-        """Report that a piece of the line of `node` was replaced."""
-        self.findings.changes.append(Change(self.line(node), old, new, why, certain))
+    def change(
+        self, node, old: str, new: str, why: str, certain: bool = True, behaviour: bool = False
+    ) -> None:
+        """Report that a piece of the line of `node` was replaced (see `Change`)."""
+        self.findings.changes.append(Change(self.line(node), old, new, why, certain, behaviour))
 
     def undecided(self, node, text: str) -> None:
         """Report a line about which the reader decides."""
         self.findings.undecided.append(Note(self.line(node), text))
 
-    def silent(self, node, text: str) -> None:
-        """Report a line that does something else today, without an error."""
-        self.findings.silent.append(Note(self.line(node), text))
+    def silent(self, node, text: str, of_change: bool = False) -> None:
+        """Report a line that does something else today, without an error (see `Note`)."""
+        self.findings.silent.append(Note(self.line(node), text, of_change))
 
     # ------------------------------------------------------------------ new names
 
     def need(self, module: str, name: str) -> str:
         """The name under which the new text has `module.name`; an import is added if needed."""
         full = f"{module}.{name}"
+        also = SAME.get(full, full)
         for bound, raw in self._global.items():
-            if of_keras(raw) == full:
+            if plain(raw) in (full, also) and plain(raw).endswith(of_keras(raw).rpartition(".")[2]):
                 return bound
             if full.startswith(of_keras(raw) + ".") and of_keras(raw).split(".")[0] == "keras":
                 return bound + full[len(of_keras(raw)) :]

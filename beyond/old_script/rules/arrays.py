@@ -36,12 +36,14 @@ class Seeds(CallRule):
             f"{call.code(call.original.func)}({seed})",
             f"{name}({seed})",
             "Keras 3 draws its weights from its own seed; this sets NumPy's as well",
-            False,
+            certain=False,
+            behaviour=True,
         )
         script.silent(
             call.original,
             "with a seed set, fit shuffles the rows of arrays in the same order in every epoch "
-            "(TensorFlow); see PITFALLS",
+            "(TensorFlow): see PITFALLS",
+            of_change=True,
         )
 
 

@@ -43,7 +43,7 @@ class BackendFunctions(CallRule):
         made = self._made(call, name)
         if made is None:
             if name not in backend_names.TODAY | backend_names.LEGACY | {"image_dim_ordering"}:
-                call.script.undecided(call.original, f"Keras 3 has no backend function {name}")
+                call.script.undecided(call.original, f"keras.backend.{name} is gone in Keras 3")
             return
         call.change(f"{call.code(call.original.func)}(", made, WHY, certain)
 

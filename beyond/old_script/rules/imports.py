@@ -135,7 +135,7 @@ class Imports(StatementRule):
             return "tensorflow.keras.backend", name
         if name in ("set_session", "get_session"):
             return None
-        script.undecided(original, f"Keras 3 has no backend function {name}")
+        script.undecided(original, f"keras.backend.{name} is gone in Keras 3")
         return None
 
     def _road(self, module, home):

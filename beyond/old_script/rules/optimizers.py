@@ -119,7 +119,8 @@ class OldDefaults(CallRule):
                     f"{name}()",
                     f"{name}(learning_rate={OLD_RATES[name]})",
                     "the default was this; today it is 0.001",
-                    False,
+                    certain=False,
+                    behaviour=True,
                 )
             return
         if call.method != "compile":
@@ -134,7 +135,11 @@ class OldDefaults(CallRule):
                 else:
                     call.put_positional(0, made)
                 call.change(
-                    repr(text), made, "the default rate was this; today it is 0.001", False
+                    repr(text),
+                    made,
+                    "the default rate was this; today it is 0.001",
+                    certain=False,
+                    behaviour=True,
                 )
 
 
