@@ -1,5 +1,7 @@
 """What holds for a whole script, gathered before the first change."""
 
+import re
+
 import libcst as cst
 
 from .names import dotted
@@ -18,7 +20,7 @@ MODEL_MAKERS = {"keras.Sequential", "keras.Model", "keras.models.Sequential"} | 
     "keras.models.Graph",
 }
 SEQUENTIAL = {"keras.Sequential", "keras.models.Sequential"}
-MODEL_METHODS = {"fit_generator", "evaluate_generator", "predict_generator", "predict_classes"} | {
+MODEL_METHODS = {
     "compile",
     "train_on_batch",
     "save_weights",
@@ -77,6 +79,8 @@ class Facts(cst.CSTVisitor):
         self.calls: list[cst.Call] = []
         self._functions: list[str] = []
         self.model_functions: set[str] = set()
+        self.lambda_names: set[str] = set()
+        self.parameters: dict[str, list[cst.Param]] = {}
         self.metric_lists: list[tuple[str, ...]] = []
         self.from_generators = False
         self.layer_variables: set[str] = set()
@@ -96,6 +100,7 @@ class Facts(cst.CSTVisitor):
 
     def visit_FunctionDef(self, node):
         self._functions.append(node.name.value)
+        self.parameters[node.name.value] = list(node.params.params)
         for parameter in node.params.params:
             if parameter.default is not None:
                 self.assigned.setdefault(parameter.name.value, []).append(parameter.default)
@@ -169,12 +174,21 @@ class Facts(cst.CSTVisitor):
             self.changes_rate = True
         if full == "keras.layers.Lambda" and any(isinstance(a.value, cst.Lambda) for a in node.args):
             self.lambdas = True
+            for arg in node.args:
+                if isinstance(arg.value, cst.Lambda):
+                    self.lambda_names |= self._free_names(arg.value)
         if full in ("keras.layers.Dense", "keras.layers.Activation"):
             self.last_activations |= {
                 text for a in node.args if (text := literal(a.value)) in ("softmax", "sigmoid")
             }
         if isinstance(node.func, cst.Attribute):
             self._method(node, node.func.attr.value, words)
+
+    def _free_names(self, node):
+        """Names of imported modules in a lambda, which a file does not hold."""
+        names = re.findall(r"\b([^\W\d]\w*)\.", self._script.code(node.body))
+        own = {parameter.name.value for parameter in node.params.params}
+        return {name for name in names if name not in own}
 
     def _method(self, node, method, words):
         receiver = dotted(node.func.value)

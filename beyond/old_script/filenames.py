@@ -5,13 +5,15 @@ holds is seen where it is saved, and that may be in another script of the folder
 """
 
 import dataclasses
+import fnmatch
 import re
 
 import libcst as cst
 
 from .facts import literal
 from .names import dotted
-from .rules.monitors import renamed_pattern
+from .paths import ends, key_of
+from .quantities import renamed_pattern
 
 ENDINGS = (".weights.hdf5", ".weights.h5", ".hdf5", ".h5", ".hdf", ".he5", ".model", ".ckpt")
 ENDINGS += (".tf", ".pb", ".weights", ".wts", ".net", ".keras")
@@ -23,14 +25,16 @@ WEIGHTS = "weights"
 class Use:
     """One place at which a file is saved or loaded.
 
-    `saves` is WHOLE or WEIGHTS, or None where it is loaded; `certain`: with its old name the line
-    fails today.
+    `text` is the last piece of the name, `key` the file without its folder and with {} for what
+    is filled in. `saves` is WHOLE or WEIGHTS, or None where it is loaded; `certain`: with its old
+    name the line fails today.
     """
 
     script: object
     call: cst.Call
     node: cst.CSTNode
     text: str
+    key: str
     saves: str | None
     certain: bool
     checkpoint: bool = False
@@ -62,8 +66,8 @@ def _uses_of(script, call):
             )
             return []
         return [
-            Use(script, call, node, text, kind, _fails(text, kind, True), True)
-            for node, text in ends(script, path)
+            Use(script, call, node, text, key, kind, _fails(text, kind, True), True)
+            for node, text, key in ends(script, path)
         ]
     if full in ("keras.models.load_model", "keras.models.save_model"):
         saves = full.endswith("save_model")
@@ -74,11 +78,12 @@ def _uses_of(script, call):
                 call,
                 node,
                 text,
+                key,
                 WHOLE if saves else None,
                 saves and _fails(text, WHOLE, False),
                 loads_whole=not saves,
             )
-            for node, text in ends(script, path)
+            for node, text, key in ends(script, path)
         ]
     if method in ("save", "save_weights", "load_weights") and not script.names.raw(call.func.value):
         path = words.get("filepath") or words.get("path") or (given[0] if given else None)
@@ -86,8 +91,8 @@ def _uses_of(script, call):
             return []
         kind = {"save": WHOLE, "save_weights": WEIGHTS}.get(method)
         return [
-            Use(script, call, node, text, kind, kind is not None and _fails(text, kind, False))
-            for node, text in ends(script, path)
+            Use(script, call, node, text, key, kind, kind is not None and _fails(text, kind, False))
+            for node, text, key in ends(script, path)
         ]
     return []
 
@@ -106,54 +111,6 @@ def _fails(text, kind, checkpoint):
     return not text.endswith((".keras", ".h5") if checkpoint else (".keras", ".h5", ".hdf5"))
 
 
-def ends(script, node, seen=()) -> list[tuple[cst.CSTNode, str]]:
-    """The pieces of text in which a path ends, with their values."""
-    if node is None or node in seen or len(seen) > 8:
-        return []
-    seen = (*seen, node)
-    if isinstance(node, cst.SimpleString):
-        value = literal(node)
-        return [] if value is None else [(node, value)]
-    if isinstance(node, cst.ConcatenatedString):
-        return ends(script, node.right, seen)
-    if isinstance(node, cst.FormattedString):
-        last = node.parts[-1] if node.parts else None
-        if isinstance(last, cst.FormattedStringText):
-            return [(last, last.value)]
-        return ends(script, last.expression, seen) if last is not None else []
-    if isinstance(node, cst.BinaryOperation):
-        if isinstance(node.operator, cst.Modulo):
-            return ends(script, node.left, seen)
-        if isinstance(node.operator, (cst.Add, cst.Divide)):
-            return ends(script, node.right, seen)
-        return []
-    if isinstance(node, cst.IfExp):
-        return ends(script, node.body, seen) + ends(script, node.orelse, seen)
-    if isinstance(node, cst.Call):
-        return _ends_of_call(script, node, seen)
-    name = dotted(node)
-    found = []
-    for value in script.facts.assigned.get(name, ()) if name else ():
-        found += ends(script, value, seen)
-    return found
-
-
-def _ends_of_call(script, node, seen):
-    if isinstance(node.func, cst.Attribute) and node.func.attr.value == "format":
-        return ends(script, node.func.value, seen)
-    full = script.names.raw(node.func)
-    given = [a.value for a in node.args if a.keyword is None and not a.star]
-    if not given:
-        return []
-    if full in ("os.path.join", "pathlib.Path", "pathlib.PurePath"):
-        return ends(script, given[-1], seen)
-    if full in ("os.path.abspath", "os.path.expanduser", "os.path.normpath") or dotted(
-        node.func
-    ) in ("str",):
-        return ends(script, given[0], seen)
-    return []
-
-
 # ------------------------------------------------------------------ deciding
 
 
@@ -170,15 +127,10 @@ def ending(text: str, kind: str) -> tuple[str, str]:
     return "", new
 
 
-def base(text: str) -> str:
-    """The last part of a path."""
-    return re.split(r"[/\\]", text)[-1]
-
-
-def _pattern(text):
-    """What names a pattern with braces or percent signs stands for."""
-    parts = re.split(r"\{[^{}]*\}|%[-#0 +]*\d*(?:\.\d+)?[a-zA-Z]", base(text))
-    if len(parts) == 1:
+def _pattern(key):
+    """What a key with {} stands for; None if it has none, or nothing but them."""
+    parts = key.split("{}")
+    if len(parts) == 1 or not re.search(r"\w", "".join(parts).partition(".")[0]):
         return None
     return re.compile(".+?".join(map(re.escape, parts)) + r"\Z")
 
@@ -197,7 +149,7 @@ def plan(scripts: list) -> None:
     saved: dict[str, set[str]] = {}
     certain, old = set(), set()
     for use in found:
-        key = base(use.text)
+        key = use.key
         if use.saves:
             saved.setdefault(key, set()).add(use.saves)
         if use.certain:
@@ -216,7 +168,7 @@ def plan(scripts: list) -> None:
 
 def _rename(node, here, saved, certain, old, renamed):
     script, text = here[0].script, here[0].text
-    key = base(text)
+    key = here[0].key
     kinds = saved.get(key) or set()
     if not kinds:
         for name, its in saved.items():
@@ -256,7 +208,7 @@ def _rename(node, here, saved, certain, old, renamed):
         return
     script.strings[node] = new + tail
     if will:
-        renamed[base(text)] = was + "\0" + will
+        renamed[here[0].key] = was + "\0" + will
     script.names_changed.append((node, node.value, new + tail, kind, key in certain))
 
 
@@ -268,11 +220,12 @@ def _rename_elsewhere(script, renamed):
             if not isinstance(node, cst.SimpleString) or node in script.strings:
                 continue
             text = literal(node)
-            if text is None or base(text) not in renamed:
+            if text is None or any(node is use.node for use in uses_cache(script)):
                 continue
-            if any(node is use.node for use in uses_cache(script)):
+            endings = _endings_for(key_of(text), renamed)
+            if len(endings) != 1:
                 continue
-            was, will = renamed[base(text)].split("\0")
+            was, will = endings.pop().split("\0")
             quote = len(node.quote)
             body, tail = node.value[:-quote], node.value[-quote:]
             if not body.endswith(was):
@@ -280,6 +233,22 @@ def _rename_elsewhere(script, renamed):
             new = (body[: len(body) - len(was)] if was else body) + will + tail
             script.strings[node] = new
             script.names_changed.append((node, node.value, new, "the same file", False))
+
+
+def _endings_for(key, renamed):
+    """The changes of endings that a file name, or a pattern with stars, is concerned by."""
+    if key in renamed:
+        return {renamed[key]}
+    if "*" not in key:
+        patterns = ((_pattern(name), change) for name, change in renamed.items())
+        return {change for pattern, change in patterns if pattern is not None and pattern.match(key)}
+    if "*" in key:
+        return {
+            change
+            for name, change in renamed.items()
+            if fnmatch.fnmatch(name.replace("{}", "x"), key)
+        }
+    return set()
 
 
 def uses_cache(script) -> list[Use]:

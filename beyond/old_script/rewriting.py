@@ -167,7 +167,8 @@ def _results(scripts, wanted):
             if stem != script.source.path.stem and (here / f"{stem}.py").exists()
         }
         if siblings:
-            script.siblings, texts[script] = siblings, engine.run(script)
+            script.siblings = siblings
+            texts[script] = engine.run(script)
         results.append(_result(script, texts[script], places[script]))
     return results
 

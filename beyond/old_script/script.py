@@ -120,8 +120,8 @@ class Script:
         return self._positions[node].start.line
 
     def _place(self, node):
-        start = self._positions[node].start
-        return start.line, start.column
+        found = self._positions.get(node)  # a node that a rule made has no place
+        return (found.start.line, found.start.column) if found is not None else (0, 0)
 
     def code(self, node: cst.CSTNode) -> str:
         """The text of a node."""

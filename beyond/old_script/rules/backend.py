@@ -100,6 +100,9 @@ class BackendFunctions(CallRule):
         if name in ("random_normal", "random_uniform"):
             made = ops("keras.random", "normal" if name == "random_normal" else "uniform")
             call.func = cst.parse_expression(made)
+            call.script.undecided(
+                call.original, "on JAX, random numbers in a layer need a seed that the layer keeps"
+            )
             call.rename("std", "stddev", "its name")
             call.rename("low", "minval", "its name")
             call.rename("high", "maxval", "its name")

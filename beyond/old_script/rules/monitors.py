@@ -6,6 +6,7 @@ import libcst as cst
 
 from ..facts import literal
 from ..names import dotted
+from ..quantities import today
 from .base import CallRule, ExpressionRule
 
 MONITORING = ("ModelCheckpoint", "EarlyStopping", "ReduceLROnPlateau")
@@ -27,35 +28,6 @@ PERIODIC = '''class PeriodicCheckpoint({base}):
             self.waited = 0
             super().on_epoch_end(epoch, logs)
 '''
-
-
-def today(name: str | None, script) -> str | None:
-    """Today's name of a quantity, or None if it stays what it is.
-
-    Arguments:
-        name: Such as `val_acc`.
-        script: The script, which knows how the metric is called there.
-    """
-    if name is None or script.accuracy == "acc":
-        return None
-    found = re.fullmatch(r"(val_)?(\w+_)?acc", name)
-    if found is None or (found[2] and found[2] == "val_"):
-        return None
-    if script.accuracy is None and not script.any_accuracy:
-        return None
-    return name[: -len("acc")] + "accuracy"
-
-
-def renamed_pattern(text: str, script) -> str:
-    """A pattern of a file name, with the names in braces as today."""
-
-    def new(found):
-        name = found[1]
-        if today(name, script) is None:
-            return found[0]
-        return "{" + today(name, script) + (found[2] or "").replace("=", ":", 1) + "}"
-
-    return re.sub(r"\{(\w*acc)([:=][^{}]*)?\}", new, text)
 
 
 class Callbacks(CallRule):

@@ -4,6 +4,7 @@ import libcst as cst
 
 from ..facts import literal
 from ..names import dotted
+from ..paths import ends
 from .base import CallRule
 
 
@@ -51,15 +52,18 @@ class FolderOfWeights(CallRule):
 
     def change(self, call):
         args = call.original.args
-        text = literal(args[0].value) if args else None
-        if text is None or "/" not in text or text.endswith((".h5", ".hdf5")):
+        found = ends(call.script, args[0].value) if args else []
+        if not any(
+            "/" in text and not text.endswith((".h5", ".hdf5")) for _, text, _ in found
+        ):
             return
-        folder = text.rpartition("/")[0]
-        if "{" in folder or "%" in folder or not folder:
-            return
-        system = call.script.need_module("os")
-        call.script.pending.append(f"{system}.makedirs({folder!r}, exist_ok=True)")
-        call.change("", f"{system}.makedirs({folder!r}, exist_ok=True)", "save_weights makes no folder")
+        system, text = call.script.need_module("os"), literal(args[0].value)
+        folder = f"{system}.path.dirname({call.code(args[0].value)})"
+        if text is not None:
+            folder = repr(text.rpartition("/")[0])
+        line = f"{system}.makedirs({folder}, exist_ok=True)"
+        call.script.pending.append(line)
+        call.change("no such folder", line, "save_weights makes no folder")
 
 
 class LatestCheckpoint(CallRule):
@@ -129,3 +133,10 @@ class LambdaModels(CallRule):
             "load_model(…, safe_mode=False)",
             "your own Lambda layer; a file from a stranger could run code",
         )
+        if call.script.facts.lambda_names:
+            call.script.undecided(
+                call.original,
+                f"the Lambda layer uses {', '.join(sorted(call.script.facts.lambda_names))}, which a "
+                "loaded model does not find: build the model in code and load its weights, or make "
+                "the lambda a function with @keras.saving.register_keras_serializable()",
+            )

@@ -41,15 +41,15 @@ def of_a_model(call) -> bool:
     if receiver is None:
         return False
     name = dotted(receiver)
+    made = [one for one in script.facts.assigned.get(name, ()) if isinstance(one, cst.Call)]
+    if made and all(script.facts.own_classes.get(dotted(one.func)) is False for one in made):
+        return False
     if name in script.facts.models:
         return True
     if name and script.names.raw(receiver):
         return False
     if call.method in script.facts.own_methods | script.foreign_methods:
-        made = script.facts.assigned.get(name, ())
-        return any(
-            isinstance(value, cst.Call) and script.facts.makes_model(value) for value in made
-        )
+        return any(script.facts.makes_model(value) for value in made)
     return True
 
 
@@ -186,6 +186,16 @@ class FitArguments(CallRule):
                     return script.code(arg.value)
                 if arg.keyword is None and "batch" in script.code(arg.value).lower():
                     return script.code(arg.value)
+            name = dotted(generator.func).rpartition(".")[2]
+            parameters = [
+                one for one in script.facts.parameters.get(name, ()) if one.name.value != "self"
+            ]
+            for parameter, arg in zip(parameters, generator.args, strict=False):
+                if arg.keyword is None and "batch" in parameter.name.value.lower():
+                    return script.code(arg.value)
+            for parameter in parameters[len(generator.args) :]:
+                if "batch" in parameter.name.value.lower() and parameter.default is not None:
+                    return script.code(parameter.default)
         return None
 
     def _whole_number(self, call, name):
