@@ -6,6 +6,9 @@ import re
 
 from . import pages
 
+# In quotes as well, and common to many messages.
+GENERAL = set("sequential functional model keras tensorflow dense adam numpy float int str".split())
+
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
@@ -55,11 +58,20 @@ def explain(message: str, limit: int = 3) -> list[Entry]:
     rarity = _rarity(entries)
     found = []
     for number, entry in enumerate(entries):
-        score = max((_likeness(asked, words_of(key), rarity) for key in entry.keys), default=0)
+        score = max((_score(message, asked, key, rarity) for key in entry.keys), default=0)
         found.append((score, -number, entry))
     found.sort(reverse=True, key=lambda one: one[:2])
     best = [(score, entry) for score, _, entry in found[:limit] if score >= 0.34]
     return [entry for score, entry in best if score >= 0.6 * best[0][0]]
+
+
+def _score(message, asked, key, rarity):
+    """How well a key fits; a message about another name than that of the key fits badly."""
+    score = _likeness(asked, words_of(key), rarity)
+    mine, its = names_in(message), names_in(key)
+    if mine and its:
+        score *= 1.25 if mine & its else 0.45
+    return score
 
 
 def last_message(text: str) -> str:
@@ -86,7 +98,15 @@ def _likeness(asked, key, rarity):
         return 0.0
     mine, its = set(asked), set(key)
     weight = lambda words: sum(rarity.get(word, 1.0) for word in words)  # noqa: E731
-    common = weight(mine & its)
-    if not common:
-        return 0.0
-    return common / (0.35 * weight(mine) + 0.65 * weight(its))
+    return weight(mine & its) / (0.35 * weight(mine) + 0.65 * weight(its))
+
+
+def names_in(text: str) -> set[str]:
+    """What a message has in quotes: names of arguments, modules, endings.
+
+    >>> sorted(names_in("fit() got an unexpected keyword argument 'nb_epoch'"))
+    ['nb_epoch']
+    """
+    found = set(re.findall(r"['`\"]{1,2}([\w.]{2,}?)\s*['`\"]", text))
+    names = {name for whole in found for name in (whole, whole.rpartition(".")[2])}
+    return {name for name in names if name.lower() not in GENERAL}

@@ -94,5 +94,5 @@ def _section(heading, entries):
 
 
 def _short(code):
-    code = " ".join(code.split())
+    code = " ⏎ ".join(" ".join(line.split()) for line in code.splitlines())
     return code if len(code) <= 90 else code[:60] + " … " + code[-25:]

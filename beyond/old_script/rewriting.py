@@ -199,7 +199,7 @@ def _result(script, text, marks):
     for node, old, new, kind, certain in script.names_changed:
         why = {filenames.WHOLE: "the file holds a whole model", filenames.WEIGHTS: "a file of weights"}
         findings.changes.append(
-            Change(script.line_of_text(node), old, new, why.get(kind, kind), certain)
+            Change(script.line(node), old, new, why.get(kind, kind), certain)
         )
     for call, said in script.late_undecided:
         script.undecided(call, said)

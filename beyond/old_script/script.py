@@ -1,11 +1,12 @@
 """One script while it is looked at and changed."""
 
+import dataclasses
 import re
 
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from . import sources
+from . import slips, sources
 from .errors import OldScriptError
 from .facts import Facts
 from .names import Names, of_keras, plain
@@ -34,6 +35,10 @@ class Script:
     """
 
     def __init__(self, source: sources.Source):
+        self.slips: list[slips.Repair] = []
+        if not sources.is_python_2(source.text):
+            text, self.slips = slips.repair(source.text)
+            source = dataclasses.replace(source, text=text)
         self.source = source
         tree = sources.check_syntax(source.path, source.text)
         try:
@@ -116,8 +121,9 @@ class Script:
         return statement in self.facts.alone
 
     def line(self, node: cst.CSTNode) -> int:
-        """The line on which a node of the script begins."""
-        return self._positions[node].start.line
+        """The line on which a node of the script begins, as the file has it."""
+        line = self._positions[node].start.line
+        return line - sum(slip.new.count("\n") for slip in self.slips if slip.new_line < line)
 
     def _place(self, node):
         found = self._positions.get(node)  # a node that a rule made has no place
@@ -126,10 +132,6 @@ class Script:
     def code(self, node: cst.CSTNode) -> str:
         """The text of a node."""
         return self.module.code_for_node(node).strip()
-
-    def line_of_text(self, node: cst.CSTNode) -> int:
-        """The line of a text, or of the f-string that it is a part of."""
-        return self._positions[node].start.line
 
     def new_name(self, node: cst.CSTNode, text: str) -> str:
         """The value of a text of the script after the renaming of files."""
@@ -146,6 +148,9 @@ class Script:
         self.findings = Findings()
         self._needed, self.definitions, self.inputs = {}, {}, {}
         self.pending.clear()
+        for slip in self.slips:
+            why = f"{slip.why}: a slip of copying"
+            self.findings.changes.append(Change(slip.line, slip.old, slip.new, why))
 
     def change(
         self, node, old: str, new: str, why: str, certain: bool = True, behaviour: bool = False

@@ -12,6 +12,7 @@ import re
 import tokenize
 import warnings
 
+from . import slips
 from .errors import OldScriptError
 
 PYTHON_2 = [
@@ -66,6 +67,22 @@ def read(path: pathlib.Path) -> Source:
         ) from error
 
 
+def is_python_2(text: str) -> bool:
+    """Whether a text with a syntax error stops at a line of Python 2."""
+    error = slips.stops_at(text) if "\0" not in text else None
+    return error is not None and bool(_sign_of_python_2(text, error))
+
+
+def _sign_of_python_2(text, error):
+    lines = text.splitlines() or [""]
+    line = lines[min(max(error.lineno or 1, 1), len(lines)) - 1]
+    if isinstance(error, TabError):
+        return "tabs mixed with spaces"
+    if "Missing parentheses in call" in (error.msg or ""):
+        return "print without parentheses"
+    return next((what for sign, what in PYTHON_2 if re.search(sign, line)), "")
+
+
 def check_syntax(path: pathlib.Path, text: str) -> ast.Module:
     """The syntax tree of a text, which must be Python 3.
 
@@ -77,12 +94,7 @@ def check_syntax(path: pathlib.Path, text: str) -> ast.Module:
             warnings.simplefilter("ignore")  # invalid escapes in old strings
             return ast.parse(text)
     except SyntaxError as error:
-        line = (text.splitlines() or [""])[min(max(error.lineno or 1, 1), text.count("\n") + 1) - 1 :]
-        said = next((what for sign, what in PYTHON_2 if re.search(sign, line[0] if line else "")), "")
-        if "Missing parentheses in call" in (error.msg or ""):
-            said = said or "print without parentheses"
-        if isinstance(error, TabError):
-            said = "tabs mixed with spaces"
+        said = _sign_of_python_2(text, error)
         if said:
             raise OldScriptError(
                 f"{path}, line {error.lineno}: this is Python 2 ({said}). Convert it to Python 3 "
