@@ -42,8 +42,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _rewrite(chosen):
-    print(*rewrite(chosen.path, overwrite=chosen.overwrite), sep="\n\n")
-    return 0
+    results = rewrite(chosen.path, overwrite=chosen.overwrite)
+    print(*[result for result in results if not result.refused], sep="\n\n")
+    refused = [result.refused for result in results if result.refused]
+    print(*refused, sep="\n", end="\n" if refused else "", file=sys.stderr)
+    return 1 if refused else 0
 
 
 def _run(chosen):

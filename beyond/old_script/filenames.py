@@ -145,7 +145,7 @@ def plan(scripts: list) -> None:
     for script in scripts:
         script.strings, script.late_undecided = {}, []
         script.names_changed, script.loaded_only = [], []
-    found = [use for script in scripts for use in uses(script)]
+    found = [use for script in scripts for use in uses_cache(script)]
     saved: dict[str, set[str]] = {}
     certain, old = set(), set()
     for use in found:
@@ -214,13 +214,18 @@ def _rename(node, here, saved, certain, old, renamed):
 
 def _rename_elsewhere(script, renamed):
     """The same file name in another call, such as `os.path.exists`."""
+    if not renamed:
+        return
+    known = {use.node for use in uses_cache(script)}
     for call in script.facts.calls:
         for arg in call.args:
             node = arg.value
-            if not isinstance(node, cst.SimpleString) or node in script.strings:
+            if not isinstance(node, cst.SimpleString) or node in script.strings or node in known:
+                continue
+            if not node.value.endswith(tuple(was + q for was in _old_endings(renamed) for q in "'\"")):
                 continue
             text = literal(node)
-            if text is None or any(node is use.node for use in uses_cache(script)):
+            if text is None:
                 continue
             endings = _endings_for(key_of(text), renamed)
             if len(endings) != 1:
@@ -233,6 +238,10 @@ def _rename_elsewhere(script, renamed):
             new = (body[: len(body) - len(was)] if was else body) + will + tail
             script.strings[node] = new
             script.names_changed.append((node, node.value, new, "the same file", False))
+
+
+def _old_endings(renamed):
+    return {change.partition("\0")[0] for change in renamed.values()}
 
 
 def _endings_for(key, renamed):

@@ -4,8 +4,6 @@
 script itself defines have no full name here, so a function of its own called `merge` is left alone.
 """
 
-import ast
-
 import libcst as cst
 from . import homes
 from .scopes import Scopes
@@ -56,21 +54,11 @@ class Names:
 
     Arguments:
         scopes: The scopes of the module.
-        tree: The syntax tree of Python.
-        place: A function that gives (line, column) of a node.
     """
 
-    def __init__(self, scopes: Scopes, tree: ast.Module, place):
-        self._scopes, self._place = scopes, place
+    def __init__(self, scopes: Scopes):
+        self._scopes = scopes
         self._raw: dict[cst.CSTNode, str] = {}
-        self._stars = [
-            node.module
-            for node in ast.walk(tree)
-            if isinstance(node, ast.ImportFrom)
-            and node.names[0].name == "*"
-            and node.module
-            and not node.level
-        ]
 
     def raw(self, node: cst.CSTNode) -> str:
         """The full name as the script's imports spell it, or an empty text."""
@@ -81,7 +69,7 @@ class Names:
     def _scope(self, node):
         while isinstance(node, cst.Attribute):
             node = node.value
-        return self._scopes.at(*self._place(node))
+        return self._scopes.scope(node)
 
     def _look_up(self, node):
         name = dotted(node)
@@ -90,7 +78,7 @@ class Names:
         root, dot, rest = name.partition(".")
         found = self._scope(node).look_up(root)
         if not found:  # nothing binds it
-            for module in self._stars:
+            for module in self._scopes.stars:
                 if homes.exported(of_keras(module), root):
                     return f"{module}.{name}"
             return ""

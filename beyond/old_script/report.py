@@ -66,6 +66,7 @@ class Result:
         old_files: A line for each old file beside the script, with the command that converts it.
         changed: Whether the text changed.
         written: Whether `target` was written by this call.
+        refused: Why the script could not be rewritten, where others of its folder were.
     """
 
     source: pathlib.Path
@@ -75,8 +76,11 @@ class Result:
     old_files: tuple[str, ...] = ()
     changed: bool = True
     written: bool = False
+    refused: str = ""
 
     def __str__(self) -> str:
+        if self.refused:
+            return self.refused
         if self.changed:
             ending = "" if self.written else " (already there, the same)"
             lines = [f"{self.source} → {self.target}{ending}"]

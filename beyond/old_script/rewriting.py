@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import re
 
 from . import engine, filenames, notebooks, sources
 from .errors import OldScriptError
@@ -9,6 +10,7 @@ from .report import Change, Findings, Note, Result
 from .script import Script
 
 SUFFIX = "_keras3"
+MARK = re.compile("\"?\ue000\\d+\ue001\"?")
 SKIPPED = {".git", ".venv", "venv", "node_modules", "__pycache__", "site-packages"}
 MAKES_NAMES = (".h5", ".hdf5", "ModelCheckpoint", "save_weights", "load_weights", "load_model")
 
@@ -62,7 +64,10 @@ def rewrite(
         raise OldScriptError(f"{path}: give a .py file, an .ipynb file or a folder")
     results = _rewrite(chosen, others)
     if write:
-        results = [_write(result, overwrite) for result in results]
+        contents = [_content(result, overwrite) for result in results]
+        results = [
+            _write(result, content) for result, content in zip(results, contents, strict=True)
+        ]
     return results
 
 
@@ -130,8 +135,7 @@ def _read(path):
 
 
 def _refusal(path, error):
-    findings = Findings(undecided=[Note(0, str(error))])
-    return Result(path, target_of(path), "", findings, changed=False)
+    return Result(path, target_of(path), "", Findings(), changed=False, refused=str(error))
 
 
 def _results(scripts, wanted):
@@ -189,13 +193,16 @@ def _mark(script):
 
 def _result(script, text, marks):
     findings = script.findings
-    for mark, node in marks.items():
-        code = script.strings.get(node, node.value)
-        text = text.replace(mark, code)
-        findings.changes = [
-            dataclasses.replace(c, old=c.old.replace(mark, code), new=c.new.replace(mark, code))
-            for c in findings.changes
-        ]
+    codes = {mark: script.strings.get(node, node.value) for mark, node in marks.items()}
+
+    def unmark(code):
+        return MARK.sub(lambda found: codes.get(found[0], found[0]), code)
+
+    text = unmark(text)
+    findings.changes = [
+        dataclasses.replace(change, old=unmark(change.old), new=unmark(change.new))
+        for change in findings.changes
+    ]
     for node, old, new, kind, certain in script.names_changed:
         why = {filenames.WHOLE: "the file holds a whole model", filenames.WEIGHTS: "a file of weights"}
         findings.changes.append(
@@ -243,25 +250,32 @@ def _old_files(script):
     return tuple(dict.fromkeys(lines))
 
 
-def _write(result, overwrite):
+def _content(result, overwrite):
+    """The bytes to write, or None if there is nothing to write."""
     if not result.changed:
-        return result
+        return None
     if result.source.suffix == ".ipynb":
         content = notebooks.write(result.source, result.text)
     else:
         content = sources.read(result.source).encode(result.text)
     if result.target.exists():
         if result.target.read_bytes() == content:
-            return result
+            return None
         if not overwrite:
             raise OldScriptError(
                 f"{result.target} exists and differs from what would be written: move it away, or "
                 "add --overwrite to replace it"
             )
+    return content
+
+
+def _write(result, content):
+    if content is None:
+        return result
     temporary = result.target.with_name(result.target.name + ".part")
     try:
         temporary.write_bytes(content)
         temporary.replace(result.target)
     except OSError as error:
         raise OldScriptError(f"{result.target}: {error.strerror}") from error
-    return Result(**{**vars(result), "written": True})
+    return dataclasses.replace(result, written=True)

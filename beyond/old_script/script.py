@@ -4,7 +4,6 @@ import dataclasses
 import re
 
 import libcst as cst
-from libcst.metadata import MetadataWrapper, PositionProvider
 
 from . import slips, sources
 from .errors import OldScriptError
@@ -40,15 +39,14 @@ class Script:
             text, self.slips = slips.repair(source.text)
             source = dataclasses.replace(source, text=text)
         self.source = source
-        tree = sources.check_syntax(source.path, source.text)
+        sources.check_syntax(source.path, source.text)
         try:
-            wrapper = MetadataWrapper(cst.parse_module(source.text), unsafe_skip_copy=True)
+            self.module = cst.parse_module(source.text)
+            self._scopes = Scopes(self.module)
         except (cst.ParserSyntaxError, RecursionError) as error:
             said = str(error).splitlines()[0] if str(error) else "too deeply nested"
             raise OldScriptError(f"{source.path}: LibCST cannot read it ({said})") from error
-        self.module = wrapper.module
-        self._positions = wrapper.resolve(PositionProvider)
-        self.names = Names(Scopes(tree, source.text), tree, self._place)
+        self.names = Names(self._scopes)
         self.mentions_backend = "backend" in source.text
         self.findings = Findings()
         self.strings: dict[cst.CSTNode, str] = {}
@@ -122,12 +120,8 @@ class Script:
 
     def line(self, node: cst.CSTNode) -> int:
         """The line on which a node of the script begins, as the file has it."""
-        line = self._positions[node].start.line
+        line = self._scopes.line(node)
         return line - sum(slip.new.count("\n") for slip in self.slips if slip.new_line < line)
-
-    def _place(self, node):
-        found = self._positions.get(node)  # a node that a rule made has no place
-        return (found.start.line, found.start.column) if found is not None else (0, 0)
 
     def code(self, node: cst.CSTNode) -> str:
         """The text of a node."""

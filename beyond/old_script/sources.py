@@ -94,6 +94,8 @@ def check_syntax(path: pathlib.Path, text: str) -> ast.Module:
             warnings.simplefilter("ignore")  # invalid escapes in old strings
             return ast.parse(text)
     except SyntaxError as error:
+        if error.lineno is None:
+            raise OldScriptError(f"{path}: not readable as Python ({error.msg})") from error
         said = _sign_of_python_2(text, error)
         if said:
             raise OldScriptError(

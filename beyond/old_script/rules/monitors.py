@@ -59,7 +59,12 @@ class Callbacks(CallRule):
         if new and isinstance(value, cst.SimpleString):
             made = value.with_changes(value=value.value.replace(old, new))
             self._put(call, value, made)
-            call.change(f"monitor={value.value}", f"monitor={made.value}", "its name since Keras 2.3")
+            call.change(
+                f"monitor={value.value}",
+                f"monitor={made.value}",
+                "its name since Keras 2.3",
+                certain=call.script.accuracy is not None,
+            )
         watched = new or old
         if (
             call.full.endswith("ModelCheckpoint")
@@ -144,6 +149,7 @@ class HistoryKeys(ExpressionRule):
             f"[{index.value.value}]",
             f"[{value.value}]",
             "its name since Keras 2.3",
+            certain=script.accuracy is not None,
         )
         element = updated.slice[0].with_changes(slice=cst.Index(value))
         return updated.with_changes(slice=[element])
@@ -181,4 +187,9 @@ class LogKeys(CallRule):
         old, new = literal(value), today(literal(value), call.script)
         if new:
             call.put_positional(0, value.with_changes(value=value.value.replace(old, new)))
-            call.change(f"get({value.value})", f"get('{new}')", "its name since Keras 2.3")
+            call.change(
+                f"get({value.value})",
+                f"get('{new}')",
+                "its name since Keras 2.3",
+                certain=call.script.accuracy is not None,
+            )
