@@ -360,9 +360,7 @@ def whole_scripts() -> dict[str, list[str]]:
     section = PAGE.split("\n## Whole scripts, before and after\n")[1].split("\n## ")[0]
     _, *parts = re.split(r"^### (.*)$", section, flags=re.MULTILINE)
     blocks = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-    return {
-        name: blocks.findall(text) for name, text in zip(parts[::2], parts[1::2], strict=True)
-    }
+    return {name: blocks.findall(text) for name, text in zip(parts[::2], parts[1::2], strict=True)}
 
 
 WHOLE = whole_scripts()

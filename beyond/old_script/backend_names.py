@@ -53,6 +53,4 @@ def only_legacy(used: set[str]) -> set[str]:
     >>> only_legacy({"mean", "epsilon", "ctc_batch_cost"})
     {'ctc_batch_cost'}
     """
-    return {
-        name for name in used if name in LEGACY and name not in SAME and name not in OTHER
-    }
+    return {name for name in used if name in LEGACY and name not in SAME and name not in OTHER}

@@ -96,9 +96,7 @@ class CallEdit:
         value = self.keyword(name)
         if value is None:
             return None
-        self.remove(
-            next(a for a in self.args if a.keyword is not None and a.keyword.value == name)
-        )
+        self.remove(next(a for a in self.args if a.keyword is not None and a.keyword.value == name))
         self.change(f"{name}={self.code(value)}", "", why, certain)
         return value
 
@@ -126,9 +124,7 @@ class CallEdit:
         at = next((i for i, arg in enumerate(self.args) if arg.star == "**"), len(self.args))
         if at == len(self.args) and self.args:
             last = self.args[-1]
-            new = new.with_changes(
-                comma=last.comma, whitespace_after_arg=last.whitespace_after_arg
-            )
+            new = new.with_changes(comma=last.comma, whitespace_after_arg=last.whitespace_after_arg)
             self.args[-1] = last.with_changes(
                 comma=_comma(self.args), whitespace_after_arg=cst.SimpleWhitespace("")
             )

@@ -4,6 +4,7 @@ import collections
 
 import libcst as cst
 
+from . import walks
 from .calls import CallEdit
 from .rules import RULES
 from .rules.base import CallRule, ExpressionRule, StatementRule
@@ -32,7 +33,7 @@ for _rule in RULES:
             _EXPRESSIONS[_name].append(_rule)
 
 
-class Rewriter(cst.CSTTransformer):
+class Rewriter(walks.Transformer):
     """Applies the rules to the nodes of one script."""
 
     def __init__(self, script):
@@ -105,11 +106,7 @@ class Rewriter(cst.CSTTransformer):
                     made = rule.statement(original, updated, self._script)
             changed = changed or made is not None
             body += [updated] if made is None else made
-        inputs = [
-            code
-            for place, code in self._script.inputs.values()
-            if place is original_node
-        ]
+        inputs = [code for place, code in self._script.inputs.values() if place is original_node]
         before = [*self._script.pending]
         if inputs:
             add = original_node.body[0].value

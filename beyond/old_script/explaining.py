@@ -69,9 +69,9 @@ def _score(message, asked, key, rarity):
     """How well a key fits; a message about another name than that of the key fits badly."""
     score = _likeness(asked, words_of(key), rarity)
     mine, its = names_in(message), names_in(key)
-    if mine and its:
-        score *= 1.25 if mine & its else 0.45
-    return score
+    if mine and its and not mine & its:
+        return 0.45 * score
+    return 1.25 * score if (mine & its) - GENERAL else score
 
 
 def last_message(text: str) -> str:
@@ -109,4 +109,4 @@ def names_in(text: str) -> set[str]:
     """
     found = set(re.findall(r"['`\"]{1,2}([\w.]{2,}?)\s*['`\"]", text))
     names = {name for whole in found for name in (whole, whole.rpartition(".")[2])}
-    return {name for name in names if name.lower() not in GENERAL}
+    return names - {"Sequential", "Functional"}

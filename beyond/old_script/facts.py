@@ -4,6 +4,7 @@ import re
 
 import libcst as cst
 
+from . import walks
 from .names import dotted
 
 KERAS_1 = set(
@@ -41,7 +42,7 @@ def literal(node: cst.CSTNode | None) -> str | None:
     return None
 
 
-class Facts(cst.CSTVisitor):
+class Facts(walks.Visitor):
     """A walk over the script as it stands.
 
     Attributes:
@@ -172,7 +173,9 @@ class Facts(cst.CSTVisitor):
             self.keras_1 = True
         if full in CHANGES_RATE:
             self.changes_rate = True
-        if full == "keras.layers.Lambda" and any(isinstance(a.value, cst.Lambda) for a in node.args):
+        if full == "keras.layers.Lambda" and any(
+            isinstance(a.value, cst.Lambda) for a in node.args
+        ):
             self.lambdas = True
             for arg in node.args:
                 if isinstance(arg.value, cst.Lambda):
@@ -289,7 +292,10 @@ class Facts(cst.CSTVisitor):
                         name = dotted(call.func.value)
                         if name in empty and len(call.args) == 1:
                             empty.discard(name)
-                            if isinstance(call.args[0].value, cst.Call) and len(statement.body) == 1:
+                            if (
+                                isinstance(call.args[0].value, cst.Call)
+                                and len(statement.body) == 1
+                            ):
                                 self.first_layers[call.args[0].value] = statement
 
     def _layers_of(self, call):

@@ -61,8 +61,11 @@ def _uses_of(script, call):
         kind = {"True": WEIGHTS, "False": WHOLE}.get(script.code(only) if only else "False")
         if kind is None:
             script.late_undecided.append(
-                (call, "save_weights_only is not a plain True or False: name the file yourself "
-                 "(.weights.h5 for weights, .keras for a whole model)")
+                (
+                    call,
+                    "save_weights_only is not a plain True or False: name the file yourself "
+                    "(.weights.h5 for weights, .keras for a whole model)",
+                )
             )
             return []
         return [
@@ -102,7 +105,9 @@ def _is_model(script, node):
     if name in script.facts.models:
         return True
     last = name.rpartition(".")[2].lower()
-    return last.endswith(("model", "net", "classifier", "autoencoder", "generator", "discriminator"))
+    return last.endswith(
+        ("model", "net", "classifier", "autoencoder", "generator", "discriminator")
+    )
 
 
 def _fails(text, kind, checkpoint):
@@ -222,7 +227,9 @@ def _rename_elsewhere(script, renamed):
             node = arg.value
             if not isinstance(node, cst.SimpleString) or node in script.strings or node in known:
                 continue
-            if not node.value.endswith(tuple(was + q for was in _old_endings(renamed) for q in "'\"")):
+            if not node.value.endswith(
+                tuple(was + q for was in _old_endings(renamed) for q in "'\"")
+            ):
                 continue
             text = literal(node)
             if text is None:
@@ -250,7 +257,9 @@ def _endings_for(key, renamed):
         return {renamed[key]}
     if "*" not in key:
         patterns = ((_pattern(name), change) for name, change in renamed.items())
-        return {change for pattern, change in patterns if pattern is not None and pattern.match(key)}
+        return {
+            change for pattern, change in patterns if pattern is not None and pattern.match(key)
+        }
     if "*" in key:
         return {
             change

@@ -96,12 +96,21 @@ RENAMED = {
 CALLS_RENAMED = {"model_from_yaml": "model_from_json"}
 # What has no successor, with what to do.
 GONE = {
-    ("keras.utils", "multi_gpu_model"): "the model is used as it is, on one GPU; for several, build "
+    (
+        "keras.utils",
+        "multi_gpu_model",
+    ): "the model is used as it is, on one GPU; for several, build "
     "and compile the model under tf.distribute.MirroredStrategy().scope()",
     ("keras.utils", "HDF5Matrix"): "read the array with h5py: h5py.File(path)[name][:]",
     ("keras.models", "Graph"): "build the network with keras.Model(inputs, outputs)",
-    ("keras.models", "model_from_config"): "keras.Model.from_config, or keras.saving.deserialize_keras_object",
-    ("keras.layers", "Merge"): "use keras.layers.Concatenate()([a, b]) and keras.Model(inputs, outputs)",
+    (
+        "keras.models",
+        "model_from_config",
+    ): "keras.Model.from_config, or keras.saving.deserialize_keras_object",
+    (
+        "keras.layers",
+        "Merge",
+    ): "use keras.layers.Concatenate()([a, b]) and keras.Model(inputs, outputs)",
     ("keras.layers", "MaxoutDense"): "Keras 3 has no such layer",
     ("keras.layers", "Highway"): "Keras 3 has no such layer",
     ("keras.layers", "LocallyConnected1D"): "Keras 3 has no such layer",
@@ -121,7 +130,9 @@ STARRED = {
     ),
     "keras.models": {"Sequential", "Model", "load_model", "save_model", "model_from_json"}
     | {"model_from_yaml", "clone_model", "Graph"},
-    "keras.optimizers": set("SGD Adam RMSprop Adagrad Adadelta Adamax Nadam adam sgd rmsprop".split()),
+    "keras.optimizers": set(
+        "SGD Adam RMSprop Adagrad Adadelta Adamax Nadam adam sgd rmsprop".split()
+    ),
     "keras.callbacks": set(
         "ModelCheckpoint EarlyStopping ReduceLROnPlateau TensorBoard CSVLogger Callback History "
         "LearningRateScheduler LambdaCallback".split()

@@ -4,6 +4,8 @@
 script itself defines have no full name here, so a function of its own called `merge` is left alone.
 """
 
+import functools
+
 import libcst as cst
 from . import homes
 from .scopes import Scopes
@@ -31,7 +33,11 @@ def dotted(node: cst.CSTNode) -> str:
 
 def chain(name: str) -> cst.BaseExpression:
     """The chain of names for `a.b.c`."""
-    return cst.parse_expression(name)
+    first, *rest = name.split(".")
+    made: cst.BaseExpression = cst.Name(first)
+    for part in rest:
+        made = cst.Attribute(made, cst.Name(part))
+    return made
 
 
 def of_keras(full: str) -> str:
@@ -42,6 +48,7 @@ def of_keras(full: str) -> str:
     return full
 
 
+@functools.cache
 def plain(full: str) -> str:
     """The name where today's Keras has it: `keras.layers.core.Dense` is `keras.layers.Dense`."""
     module, _, name = of_keras(full).rpartition(".")

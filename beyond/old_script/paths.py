@@ -19,7 +19,9 @@ def ends(script, node, seen=()) -> list[tuple[cst.CSTNode, str, str]]:
     if isinstance(node, cst.ConcatenatedString):
         return _after(ends(script, node.right, seen), literal(node.left))
     if isinstance(node, cst.FormattedString):
-        parts = [one.value if isinstance(one, cst.FormattedStringText) else "{}" for one in node.parts]
+        parts = [
+            one.value if isinstance(one, cst.FormattedStringText) else "{}" for one in node.parts
+        ]
         last = node.parts[-1] if node.parts else None
         if isinstance(last, cst.FormattedStringText):
             return [(last, last.value, key_of("".join(parts)))]

@@ -10,7 +10,7 @@ from .report import Change, Findings, Note, Result
 from .script import Script
 
 SUFFIX = "_keras3"
-MARK = re.compile("\"?\ue000\\d+\ue001\"?")
+MARK = re.compile('"?\ue000\\d+\ue001"?')
 SKIPPED = {".git", ".venv", "venv", "node_modules", "__pycache__", "site-packages"}
 MAKES_NAMES = (".h5", ".hdf5", "ModelCheckpoint", "save_weights", "load_weights", "load_model")
 
@@ -204,10 +204,11 @@ def _result(script, text, marks):
         for change in findings.changes
     ]
     for node, old, new, kind, certain in script.names_changed:
-        why = {filenames.WHOLE: "the file holds a whole model", filenames.WEIGHTS: "a file of weights"}
-        findings.changes.append(
-            Change(script.line(node), old, new, why.get(kind, kind), certain)
-        )
+        why = {
+            filenames.WHOLE: "the file holds a whole model",
+            filenames.WEIGHTS: "a file of weights",
+        }
+        findings.changes.append(Change(script.line(node), old, new, why.get(kind, kind), certain))
     for call, said in script.late_undecided:
         script.undecided(call, said)
     imports_new = any(change.why == "the rewritten module" for change in findings.changes)

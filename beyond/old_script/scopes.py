@@ -88,6 +88,12 @@ class Scopes(cst.CSTVisitor):
             return super().on_visit(node)
         return False
 
+    def on_visit_attribute(self, node, attribute):
+        pass
+
+    def on_leave_attribute(self, original_node, attribute):
+        pass
+
     def visit_SimpleStatementLine(self, node):
         self._lines[node] = self._line + len(node.leading_lines)
 

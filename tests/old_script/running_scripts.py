@@ -12,7 +12,9 @@ HERE = pathlib.Path(__file__).parent
 
 def _folders() -> dict[str, dict[str, str]]:
     """Name -> (file name -> text), in the order of the file."""
-    _, *parts = re.split(r"^##### (.*)$", (HERE / "old_scripts.txt").read_text(), flags=re.MULTILINE)
+    _, *parts = re.split(
+        r"^##### (.*)$", (HERE / "old_scripts.txt").read_text(), flags=re.MULTILINE
+    )
     found: dict[str, dict[str, str]] = {}
     for name, text in zip(parts[::2], parts[1::2], strict=True):
         folder, _, file = name.rpartition("/")

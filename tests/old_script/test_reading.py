@@ -50,7 +50,10 @@ def test_only_the_old_words_change(form, tmp_path):
 
 REFUSED = {
     "print": (b"import keras\nprint 'done'\n", "Python 2 (print without parentheses)"),
-    "except": (b"import keras\ntry:\n    pass\nexcept IOError, e:\n    pass\n", "except with a comma"),
+    "except": (
+        b"import keras\ntry:\n    pass\nexcept IOError, e:\n    pass\n",
+        "except with a comma",
+    ),
     "tabs": (b"import keras\nif 1:\n        a = 1\n\tb = 2\n", "tabs mixed with spaces"),
     "bracket": (b"import keras\nmodel.add(Dense(2)\n", "line 2"),
     "encoding": (b"import keras\n# caf\xe9\n", "Save it as UTF-8"),
@@ -165,7 +168,16 @@ def test_names_of_files_cross_scripts_even_if_one_is_rewritten(tmp_path):
 
 def test_the_installed_package_has_the_pages(tmp_path):
     copy = tmp_path / "copy"  # a build leaves folders where it is made
-    listed = ["git", "ls-files", "-z", "beyond", "docs/*.md", "pyproject.toml", "README.md", "LICENSE"]
+    listed = [
+        "git",
+        "ls-files",
+        "-z",
+        "beyond",
+        "docs/*.md",
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+    ]
     files = subprocess.run(listed, cwd=REPOSITORY, check=True, capture_output=True, text=True)
     for name in filter(None, files.stdout.split("\0")):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)

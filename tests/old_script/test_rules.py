@@ -17,7 +17,9 @@ NEEDS_TENSORFLOW = {"Imports"}
 
 def example(rule) -> tuple[str, str]:
     """The two halves of the example in a rule's docstring."""
-    found = re.search(r"Before:\n(.*?)^\s*After:\n(.*)\Z", type(rule).__doc__, re.DOTALL | re.MULTILINE)
+    found = re.search(
+        r"Before:\n(.*?)^\s*After:\n(.*)\Z", type(rule).__doc__, re.DOTALL | re.MULTILINE
+    )
     assert found, f"{type(rule).__name__} shows no example"
     return tuple(textwrap.dedent(half).strip() + "\n" for half in found.groups())
 

@@ -1,6 +1,5 @@
 """Old scripts, rewritten and run: each trains, writes its checkpoint and loads it."""
 
-
 import keras
 import pytest
 from conftest import BACKEND
@@ -14,7 +13,14 @@ def test_there_are_enough():
 
 
 # In these, what TensorFlow or JAX compiles is the point.
-COMPILED = {"saha_resume", "own_loss", "lambda_layer", "variational", "generators_of_keras_2", "image_generator"}
+COMPILED = {
+    "saha_resume",
+    "own_loss",
+    "lambda_layer",
+    "variational",
+    "generators_of_keras_2",
+    "image_generator",
+}
 
 
 @pytest.fixture

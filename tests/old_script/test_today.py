@@ -103,5 +103,6 @@ def _seconds(text):
 
 
 def test_5000_lines():
-    result = old_script.rewrite_text(long_script(5000))
+    text = long_script(1000) + "# a comment\nvalue = 1\n" * 2000
+    result = old_script.rewrite_text(text)
     assert result.text.count("\n") >= 5000 and "nb_epoch=" not in result.text

@@ -59,7 +59,9 @@ class BackendFunctions(CallRule):
                 "step by step, set TF_FORCE_GPU_ALLOW_GROWTH=true",
             )
         if name == "set_learning_phase":
-            call.script.undecided(call.original, "call the model with training=True or False instead")
+            call.script.undecided(
+                call.original, "call the model with training=True or False instead"
+            )
 
     def _made(self, call, name):
         ops = call.script.need
@@ -142,9 +144,9 @@ class BackendFunctions(CallRule):
 
 def _atom(code):
     node = cst.parse_expression(code)
-    return isinstance(node, (cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.Integer)) or bool(
-        node.lpar
-    )
+    return isinstance(
+        node, (cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.Integer)
+    ) or bool(node.lpar)
 
 
 class DimensionOrder(ExpressionRule):
@@ -251,7 +253,9 @@ class LayerShapes(ExpressionRule):
         if not is_layer:
             return None
         attribute = name.removesuffix("_shape")
-        script.change(original, f".{name}", f".{attribute}.shape", "layers have no shapes of their own")
+        script.change(
+            original, f".{name}", f".{attribute}.shape", "layers have no shapes of their own"
+        )
         inner = cst.Attribute(updated.value, cst.Name(attribute))
         return updated.with_changes(value=inner, attr=cst.Name("shape"))
 

@@ -90,8 +90,13 @@ class Imports(StatementRule):
     def _target(self, module, old, name, alias, script, original):
         """(module, name) for the import, or None to leave the name out."""
         if homes.legacy_preprocessing(old, name):
-            return f"tensorflow.{old}" if not module.startswith("tensorflow.keras") else module, name
-        if (old, name) == ("keras", "backend") or f"{old}.{name}" == "keras.backend.tensorflow_backend":
+            return f"tensorflow.{old}" if not module.startswith(
+                "tensorflow.keras"
+            ) else module, name
+        if (old, name) == (
+            "keras",
+            "backend",
+        ) or f"{old}.{name}" == "keras.backend.tensorflow_backend":
             legacy = backend_names.only_legacy(script.facts.backend)
             if legacy and not module.startswith("tensorflow"):
                 script.undecided(
@@ -117,7 +122,10 @@ class Imports(StatementRule):
             return None
         if home == ("keras.layers", "Merge"):
             return None
-        if home[0] == "keras.utils" and name in ("probas_to_classes", "categorical_probas_to_classes"):
+        if home[0] == "keras.utils" and name in (
+            "probas_to_classes",
+            "categorical_probas_to_classes",
+        ):
             return None
         if home == ("keras.layers", "ThresholdedReLU") and not module.startswith("tensorflow"):
             return "tensorflow.keras.layers", name
@@ -169,8 +177,10 @@ class Imports(StatementRule):
                 original, original.module.value, new.module.value, "the rewritten module", False
             )
             return [new]
-        if original.module is None and original.relative and not isinstance(
-            original.names, cst.ImportStar
+        if (
+            original.module is None
+            and original.relative
+            and not isinstance(original.names, cst.ImportStar)
         ):
             names, changed = [], False
             for alias in updated.names:
@@ -199,7 +209,9 @@ class Imports(StatementRule):
                     road = "tensorflow.keras.backend"
                 if home in ("keras.preprocessing.text",):
                     road = "tensorflow.keras.preprocessing.text"
-                if road != module and (bound is not None or road.split(".")[0] == module.split(".")[0]):
+                if road != module and (
+                    bound is not None or road.split(".")[0] == module.split(".")[0]
+                ):
                     alias = alias.with_changes(name=cst.parse_expression(road))
                     changed = True
             elif module in script.siblings:

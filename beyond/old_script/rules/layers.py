@@ -219,7 +219,9 @@ class KernelSizes(CallRule):
 
 
 def _is_number(node):
-    return isinstance(node, (cst.Integer, cst.Name, cst.Attribute, cst.BinaryOperation, cst.Subscript))
+    return isinstance(
+        node, (cst.Integer, cst.Name, cst.Attribute, cst.BinaryOperation, cst.Subscript)
+    )
 
 
 class Merging(CallRule):
@@ -353,7 +355,8 @@ class FirstShape(CallRule):
                 call.full in SEQUENCES and call.keyword("input_dim") is not None
             ):
                 call.script.undecided(
-                    call.original, f"begin the model with keras.Input({shape}), and take it out here"
+                    call.original,
+                    f"begin the model with keras.Input({shape}), and take it out here",
                 )
             return
         name = call.script.need("keras", "Input")
@@ -366,7 +369,11 @@ class FirstShape(CallRule):
                 self._take(holder, word)
         call.script.inputs[call.original] = (place, f"{name}({shape}{dtype})")
         call.script.change(
-            call.original, f"{_words(call)}", f"{name}({shape})", "the shape has its own line", certain
+            call.original,
+            f"{_words(call)}",
+            f"{name}({shape})",
+            "the shape has its own line",
+            certain,
         )
 
     def _take(self, call, word):
@@ -420,11 +427,15 @@ def _without(inner, words):
 
 
 def _words(call):
-    return ", ".join(
-        call.script.code(a)
-        for a in call.original.args
-        if a.keyword is not None and a.keyword.value in FirstShape.words
-    ).replace(",,", ",").strip(", ")
+    return (
+        ", ".join(
+            call.script.code(a)
+            for a in call.original.args
+            if a.keyword is not None and a.keyword.value in FirstShape.words
+        )
+        .replace(",,", ",")
+        .strip(", ")
+    )
 
 
 class TimeDistributedDense(CallRule):

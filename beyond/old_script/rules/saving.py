@@ -53,9 +53,7 @@ class FolderOfWeights(CallRule):
     def change(self, call):
         args = call.original.args
         found = ends(call.script, args[0].value) if args else []
-        if not any(
-            "/" in text and not text.endswith((".h5", ".hdf5")) for _, text, _ in found
-        ):
+        if not any("/" in text and not text.endswith((".h5", ".hdf5")) for _, text, _ in found):
             return
         system, text = call.script.need_module("os"), literal(args[0].value)
         folder = f"{system}.path.dirname({call.code(args[0].value)})"

@@ -99,7 +99,9 @@ class Generators(CallRule):
         if call.args[0] is arg:
             call.args[0] = plain
         else:
-            call.args = [a.with_changes(keyword=cst.Name("x")) if a is arg else a for a in call.args]
+            call.args = [
+                a.with_changes(keyword=cst.Name("x")) if a is arg else a for a in call.args
+            ]
 
 
 class FitArguments(CallRule):
@@ -341,7 +343,9 @@ class Classes(CallRule):
                 f"(lambda p: p.argmax(axis=-1) if p.shape[-1] > 1 else (p > 0.5).astype('int32'))"
                 f"({inner})"
             )
-        call.change("predict_classes(", "predict(…) and a threshold or argmax", "the method is gone")
+        call.change(
+            "predict_classes(", "predict(…) and a threshold or argmax", "the method is gone"
+        )
 
 
 class MetricsNames(ExpressionRule):
@@ -367,7 +371,8 @@ class MetricsNames(ExpressionRule):
         names = ["loss", *script.metric_list]
         if not index.isdigit() or int(index) >= len(names) or script.metric_list is None:
             script.silent(
-                original, "metrics_names holds 'loss' and 'compile_metrics' only; use "
+                original,
+                "metrics_names holds 'loss' and 'compile_metrics' only; use "
                 "model.evaluate(..., return_dict=True)",
             )
             return None
