@@ -118,7 +118,7 @@ IN_GENERAL = {
     "print 'done'": "print(",
 }
 RUN_AS_THEY_ARE = 17
-LAYERS = "Dense Conv2D Dropout BatchNormalization LeakyReLU LSTM Embedding".split()
+LAYERS = ["Dense", "Conv2D", "Dropout", "BatchNormalization", "LeakyReLU", "LSTM", "Embedding"]
 SHORT_NAMES = ["book", "Brownlee", "Sozykin", "Saha", "TDS"]
 # Where the code of each tutorial stops first today, as it stands there.
 STOPS_FIRST = ["init='uniform'", *3 * ["ModelCheckpoint("], "’"]

@@ -5,9 +5,10 @@ import math
 import re
 
 from . import pages
+from .words import words
 
 # In quotes as well, and common to many messages.
-GENERAL = set("sequential functional model keras tensorflow dense adam numpy float int str".split())
+GENERAL = set(words("sequential functional model keras tensorflow dense adam numpy float int str"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +98,7 @@ def _likeness(asked, key, rarity):
     if not asked or not key:
         return 0.0
     mine, its = set(asked), set(key)
-    weight = lambda words: sum(rarity.get(word, 1.0) for word in words)  # noqa: E731
+    weight = lambda words: sum(rarity.get(word, 1.0) for word in words)
     return weight(mine & its) / (0.35 * weight(mine) + 0.65 * weight(its))
 
 

@@ -6,11 +6,15 @@ import libcst as cst
 
 from . import walks
 from .names import dotted
+from .words import words
 
 KERAS_1 = set(
-    "nb_epoch samples_per_epoch nb_val_samples border_mode subsample nb_filter nb_row nb_col "
-    "output_dim init W_regularizer b_regularizer dim_ordering inner_init inner_activation "
-    "filter_length pool_length max_q_size pickle_safe nb_worker concat_axis".split()
+    words(
+        "nb_epoch samples_per_epoch nb_val_samples border_mode subsample "
+        "nb_filter nb_row nb_col output_dim init W_regularizer b_regularizer "
+        "dim_ordering inner_init inner_activation filter_length pool_length "
+        "max_q_size pickle_safe nb_worker concat_axis"
+    )
 )
 MODEL_MAKERS = {"keras.Sequential", "keras.Model", "keras.models.Sequential"} | {
     "keras.models.Model",
@@ -250,9 +254,9 @@ class Facts(walks.Visitor):
     def visit_For(self, node):
         if isinstance(node.target, cst.Name) and dotted(node.iter).endswith(".layers"):
             self.layer_variables.add(node.target.value)
-        if isinstance(node.iter, cst.Subscript) and dotted(node.iter.value).endswith(".layers"):
-            if isinstance(node.target, cst.Name):
-                self.layer_variables.add(node.target.value)
+        sliced = isinstance(node.iter, cst.Subscript) and dotted(node.iter.value)
+        if sliced and sliced.endswith(".layers") and isinstance(node.target, cst.Name):
+            self.layer_variables.add(node.target.value)
 
     def visit_Attribute(self, node):
         if isinstance(node.value, cst.Attribute):

@@ -17,6 +17,10 @@ from .quantities import renamed_pattern
 
 ENDINGS = (".weights.hdf5", ".weights.h5", ".hdf5", ".h5", ".hdf", ".he5", ".model", ".ckpt")
 ENDINGS += (".tf", ".pb", ".weights", ".wts", ".net", ".keras")
+UNKNOWN_KIND = (
+    "save_weights_only is not a plain True or False: name the file yourself (.weights.h5 for "
+    "weights, .keras for a whole model)"
+)
 WHOLE = "a whole model"
 WEIGHTS = "weights"
 
@@ -60,13 +64,7 @@ def _uses_of(script, call):
         only = words.get("save_weights_only") or (given[4] if len(given) > 4 else None)
         kind = {"True": WEIGHTS, "False": WHOLE}.get(script.code(only) if only else "False")
         if kind is None:
-            script.late_undecided.append(
-                (
-                    call,
-                    "save_weights_only is not a plain True or False: name the file yourself "
-                    "(.weights.h5 for weights, .keras for a whole model)",
-                )
-            )
+            script.late_undecided.append((call, UNKNOWN_KIND))
             return []
         return [
             Use(script, call, node, text, key, kind, _fails(text, kind, True), True)

@@ -1,16 +1,21 @@
 """Where today's Keras has what an old module had."""
 
-LAYER_MODULES = (
-    "core convolutional recurrent wrappers merge embeddings pooling normalization local noise "
-    "advanced_activations cudnn_recurrent convolutional_recurrent preprocessing dense_attention "
-    "attention experimental experimental.preprocessing containers core_new einsum_dense "
-    "multi_head_attention rnn regularization reshaping activation convolutional.conv2d "
-    "normalization_v2 recurrent_v2 normalization.batch_normalization"
-).split()
-UTIL_MODULES = (
-    "np_utils generic_utils data_utils io_utils layer_utils vis_utils visualize_util training_utils "
-    "conv_utils multi_gpu_utils tf_utils all_utils"
-).split()
+from .words import words
+
+LAYER_MODULES = words(
+    "core convolutional recurrent wrappers merge embeddings pooling "
+    "normalization local noise advanced_activations cudnn_recurrent "
+    "convolutional_recurrent preprocessing dense_attention attention "
+    "experimental experimental.preprocessing containers core_new einsum_dense "
+    "multi_head_attention rnn regularization reshaping activation "
+    "convolutional.conv2d normalization_v2 recurrent_v2 "
+    "normalization.batch_normalization"
+)
+UTIL_MODULES = words(
+    "np_utils generic_utils data_utils io_utils layer_utils vis_utils "
+    "visualize_util training_utils conv_utils multi_gpu_utils tf_utils "
+    "all_utils"
+)
 # Old module -> today's module.
 MOVED = {
     **{f"keras.layers.{name}": "keras.layers" for name in LAYER_MODULES},
@@ -41,8 +46,11 @@ IMAGE_TODAY = {"array_to_img", "img_to_array", "load_img", "save_img", "smart_re
     "image_dataset_from_directory"
 }
 IMAGE_LEGACY = {"ImageDataGenerator", "DirectoryIterator", "Iterator", "NumpyArrayIterator"} | set(
-    "apply_affine_transform apply_brightness_shift apply_channel_shift random_brightness "
-    "random_channel_shift random_rotation random_shear random_shift random_zoom".split()
+    words(
+        "apply_affine_transform apply_brightness_shift apply_channel_shift "
+        "random_brightness random_channel_shift random_rotation random_shear "
+        "random_shift random_zoom"
+    )
 )
 TEXT_LEGACY = {"Tokenizer", "text_to_word_sequence", "one_hot", "hashing_trick"} | {
     "tokenizer_from_json"
@@ -120,22 +128,28 @@ GONE = {
 # Names that `from module import *` brought, as far as a rule asks for them.
 STARRED = {
     "keras.layers": set(
-        "Dense Dropout Flatten Activation Reshape Permute RepeatVector Lambda Input Embedding LSTM GRU "
-        "SimpleRNN Bidirectional TimeDistributed Conv1D Conv2D Conv3D Convolution1D Convolution2D "
-        "Convolution3D Conv2DTranspose Deconvolution2D SeparableConv2D MaxPooling1D MaxPooling2D "
-        "AveragePooling2D GlobalAveragePooling2D GlobalMaxPooling1D GlobalMaxPooling2D "
-        "BatchNormalization LeakyReLU PReLU ELU GaussianNoise UpSampling2D ZeroPadding2D merge Merge "
-        "concatenate add multiply average maximum dot Concatenate Add SpatialDropout1D "
-        "UpSampling1D MaxPool2D InputLayer CuDNNLSTM CuDNNGRU TimeDistributedDense".split()
+        words(
+            "Dense Dropout Flatten Activation Reshape Permute RepeatVector Lambda "
+            "Input Embedding LSTM GRU SimpleRNN Bidirectional TimeDistributed Conv1D "
+            "Conv2D Conv3D Convolution1D Convolution2D Convolution3D Conv2DTranspose "
+            "Deconvolution2D SeparableConv2D MaxPooling1D MaxPooling2D "
+            "AveragePooling2D GlobalAveragePooling2D GlobalMaxPooling1D "
+            "GlobalMaxPooling2D BatchNormalization LeakyReLU PReLU ELU GaussianNoise "
+            "UpSampling2D ZeroPadding2D merge Merge concatenate add multiply average "
+            "maximum dot Concatenate Add SpatialDropout1D UpSampling1D MaxPool2D "
+            "InputLayer CuDNNLSTM CuDNNGRU TimeDistributedDense"
+        )
     ),
     "keras.models": {"Sequential", "Model", "load_model", "save_model", "model_from_json"}
     | {"model_from_yaml", "clone_model", "Graph"},
     "keras.optimizers": set(
-        "SGD Adam RMSprop Adagrad Adadelta Adamax Nadam adam sgd rmsprop".split()
+        words("SGD Adam RMSprop Adagrad Adadelta Adamax Nadam adam sgd rmsprop")
     ),
     "keras.callbacks": set(
-        "ModelCheckpoint EarlyStopping ReduceLROnPlateau TensorBoard CSVLogger Callback History "
-        "LearningRateScheduler LambdaCallback".split()
+        words(
+            "ModelCheckpoint EarlyStopping ReduceLROnPlateau TensorBoard CSVLogger "
+            "Callback History LearningRateScheduler LambdaCallback"
+        )
     ),
     "keras.preprocessing.image": IMAGE_LEGACY | IMAGE_TODAY,
     "keras.preprocessing.text": TEXT_LEGACY,

@@ -7,6 +7,7 @@ script itself defines have no full name here, so a function of its own called `m
 import functools
 
 import libcst as cst
+
 from . import homes
 from .scopes import Scopes
 

@@ -26,7 +26,7 @@ def read(path: pathlib.Path) -> Source:
         return Source(path, jupytext.writes(notebook, fmt="py:percent"), "utf-8", b"")
     except OldScriptError:
         raise
-    except Exception as error:  # noqa: BLE001 (jupytext raises what its readers raise)
+    except Exception as error:
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise OldScriptError(f"{path}: not a notebook ({said})") from error
 

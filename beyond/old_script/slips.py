@@ -100,6 +100,6 @@ def _candidates(lines, at, line, end):
     for found in LOST_COMMA.finditer(line):
         yield line[: found.start()] + ", " + line[found.end() :], "a lost comma"
     yield re.sub(r",?\s*<[^<>=]*>", "", line), "a placeholder in angle brackets"
-    if at < len(lines) and re.match(r"\s*[A-Za-z_]\w*\s*=(?!=)", lines[at]):
-        if not line.rstrip().endswith((",", "(", "[", "{")):
-            yield line.rstrip() + ",", "a lost comma"
+    named_next = at < len(lines) and re.match(r"\s*[A-Za-z_]\w*\s*=(?!=)", lines[at])
+    if named_next and not line.rstrip().endswith((",", "(", "[", "{")):
+        yield line.rstrip() + ",", "a lost comma"

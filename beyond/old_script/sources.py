@@ -62,8 +62,8 @@ def read(path: pathlib.Path) -> Source:
         return Source(path, content.decode(encoding), encoding, mark)
     except (SyntaxError, UnicodeDecodeError) as error:
         raise OldScriptError(
-            f"{path}: the text is not in the encoding that it names ({_first_line(error)}). Save it "
-            "as UTF-8, or name its encoding in the first line: # -*- coding: latin-1 -*-"
+            f"{path}: the text is not in the encoding that it names ({_first_line(error)}). Save "
+            "it as UTF-8, or name its encoding in the first line: # -*- coding: latin-1 -*-"
         ) from error
 
 

@@ -20,14 +20,14 @@ FOUND = {
     "ImportError: cannot import name 'np_utils' from 'keras.utils' "
     "(/usr/lib/python3/keras/utils/__init__.py)": "np_utils",
     "ModuleNotFoundError: No module named 'keras.layers.core'": "keras.layers.core",
-    "ValueError: Unrecognized keyword arguments passed to Conv2D: {'border_mode': 'valid'}": "border",
+    "ValueError: Unrecognized keyword arguments passed to Conv2D: {'border_mode': 1}": "border",
     "ValueError: Argument(s) not recognized: {'lr': 0.0003}": "lr",
-    "ValueError: The filename must end in `.weights.h5`. Received: filepath=/home/a/b.h5": "save_weights",
+    "ValueError: The filename must end in `.weights.h5`. Received: filepath=b.h5": "save_weights",
     "ValueError: The filepath provided must end in `.keras` (Keras model format). Received: "
     "filepath=C:\\x\\my net.hdf5": "ModelCheckpoint",
     "ValueError: Unknown variable: <Variable path=sgd/conv/kernel, shape=(3, 3), dtype=float32, "
-    "value=[[1]]>. This optimizer can only be called for the variables it was originally built with."
-    " When working with a new set of variables, you should recreate a new optimizer instance.": "fit",
+    "value=[[1]]>. This optimizer can only be called for the variables it was originally built "
+    "with. When working with a new set of variables, you should recreate a new optimizer.": "fit",
     "KeyError: 'acc'": "acc",
     "AttributeError: module 'keras.backend' has no attribute 'flatten'": "flatten",
     "UserWarning: Can save best model only with val_f1 available.": "available",

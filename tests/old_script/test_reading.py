@@ -1,4 +1,4 @@
-"""What is read and written: encodings, line ends, Python 2, files that exist, folders, notebooks."""
+"""What is read and written: encodings, line ends, Python 2, existing files, notebooks."""
 
 import json
 import pathlib

@@ -7,7 +7,6 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from conftest import BACKEND
 from old_script import rewrite_text
 from old_script.rules import RULES
 

@@ -41,9 +41,8 @@ LINES = [
     "model.save_weights('last.weights.h5')\nmodel.load_weights('last.weights.h5')\n",
     "model.save('whole.h5')\nmodel = keras.models.load_model('whole.h5')\n",
     "layer = keras.layers.Conv2D(8, 3, strides=2, padding='same')\n",
-    "def merge(parts, mode='concat'):\n    return sum(parts)\n\n\ntotal = merge([1, 2], mode='sum')\n",
-    "class Tool:\n    def fit_generator(self, rows, nb_epoch=1):\n        return rows\n\n\n"
-    "Tool().fit_generator([1], nb_epoch=2)\n",
+    "def merge(parts, mode=''):\n    return sum(parts)\n\n\ntotal = merge([1, 2], mode='sum')\n",
+    "class A:\n    def fit_generator(self, nb_epoch=1):\n        pass\n\n\nA().fit_generator()\n",
     "np.random.seed(7)\n",
     "fig.subplots(lr=0.1)\nplan = dict(nb_epoch=3, init='uniform')\n",
     "epsilon = keras.backend.epsilon()\n",
@@ -53,7 +52,7 @@ LINES = [
     "text = '''\nmodel.fit_generator(g, nb_epoch=3)\n'''\n# from keras.utils import np_utils\n",
     "path = f'{folder}/weights-{{epoch:02d}}.keras'\n",
     "keras.utils.set_random_seed(7)\n",
-    "@keras.saving.register_keras_serializable()\ndef loss(a, b):\n    return keras.ops.mean(a - b)\n",
+    "def loss(a, b):\n    return keras.ops.mean(a - b)\n",
 ]
 
 

@@ -1,5 +1,7 @@
 """NumPy, seeds, and names of Python 2 that a Python 3 parser accepts."""
 
+from typing import ClassVar
+
 import libcst as cst
 
 from ..names import dotted
@@ -61,10 +63,14 @@ class OldNumPy(ExpressionRule):
     """
 
     nodes = ("Attribute",)
-    types = {"float": "float", "int": "int", "bool": "bool", "object": "object", "str": "str"} | {
-        "complex": "complex"
-    }
-    renamed = {
+    types: ClassVar = {
+        "float": "float",
+        "int": "int",
+        "bool": "bool",
+        "object": "object",
+        "str": "str",
+    } | {"complex": "complex"}
+    renamed: ClassVar = {
         "product": "prod",
         "cumproduct": "cumprod",
         "sometrue": "any",
@@ -107,7 +113,7 @@ class Builtins(CallRule):
 
     functions = ("numpy.reshape",)
     methods = ("iteritems", "itervalues", "iterkeys", "has_key")
-    names = {"xrange": "range", "raw_input": "input", "unicode": "str", "unichr": "chr"}
+    names: ClassVar = {"xrange": "range", "raw_input": "input", "unicode": "str", "unichr": "chr"}
 
     def change(self, call):
         if call.full == "numpy.reshape":

@@ -1,5 +1,7 @@
 """`keras.backend` and TensorFlow 1."""
 
+from typing import ClassVar
+
 import libcst as cst
 
 from .. import backend_names
@@ -78,7 +80,7 @@ class BackendFunctions(CallRule):
         return self._other(call, name, args, ops)
 
     def _other(self, call, name, args, ops):
-        module = lambda: ops("keras", "ops")  # noqa: E731 (asked for only where it is used)
+        module = lambda: ops("keras", "ops")
         first = args[0] if args else None
         if name == "clip" and len(args) == 3:
             call.func = cst.parse_expression(f"{module()}.clip")
@@ -167,7 +169,7 @@ class DimensionOrder(ExpressionRule):
     """
 
     nodes = ("Comparison", "Call")
-    words = {"th": "'channels_first'", "tf": "'channels_last'"}
+    words: ClassVar = {"th": "'channels_first'", "tf": "'channels_last'"}
 
     def expression(self, original, updated, script):
         if isinstance(original, cst.Call):
@@ -314,7 +316,7 @@ class TensorFlow1(CallRule):
         if name.startswith("reduce_"):
             call.rename("reduction_indices", "axis", "its name in TensorFlow 2")
             call.rename("keep_dims", "keepdims", "its name in TensorFlow 2")
-        if name in TF_1 and TF_1[name]:
+        if TF_1.get(name):
             call.func = cst.parse_expression(f"{root}.{TF_1[name]}")
             call.change(f"{root}.{name}(", f"{root}.{TF_1[name]}(", "its name in TensorFlow 2")
         if name == "to_float" and len(call.positional) == 1:

@@ -106,12 +106,9 @@ class Imports(StatementRule):
                 )
                 return "tensorflow.keras", "backend"
             return self._road(module, "keras"), "backend"
-        if old == "keras.preprocessing" and name == "image":
-            if self._uses(script, "keras.preprocessing.image.", homes.IMAGE_LEGACY):
-                return "tensorflow.keras.preprocessing", name
-        if old == "keras.preprocessing" and name == "sequence":
-            if self._uses(script, "keras.preprocessing.sequence.", homes.SEQUENCE_LEGACY):
-                return "tensorflow.keras.preprocessing", name
+        legacy = {"image": homes.IMAGE_LEGACY, "sequence": homes.SEQUENCE_LEGACY}.get(name)
+        if old == "keras.preprocessing" and legacy and self._uses(script, f"{old}.{name}.", legacy):
+            return "tensorflow.keras.preprocessing", name
         home = homes.new_home(old, name)
         if name in ("merge", "TimeDistributedDense") and home[0] == "keras.layers":
             return None

@@ -1,5 +1,7 @@
 """Layers: arguments of Keras 1, kernel sizes, merging, the shape of the input."""
 
+from typing import ClassVar
+
 import libcst as cst
 
 from ..facts import literal
@@ -147,7 +149,7 @@ class LayerArguments(CallRule):
         else:
             call.script.undecided(
                 call.original,
-                f"data_format={old}: it is now 'channels_first' or 'channels_last', not 'th' or 'tf'",
+                f"data_format={old}: write 'channels_first' for 'th', 'channels_last' for 'tf'",
             )
 
 
@@ -188,17 +190,16 @@ class KernelSizes(CallRule):
         if len(given) == size + 1 and not call.starred and call.keyword("strides") is None:
             if not all(_is_number(arg.value) for arg in given[1:]):
                 return
-            if script.names.raw(call.original.func).startswith("tensorflow"):
-                if not script.facts.keras_1:
-                    script.silent(
-                        call.original,
-                        f"{call.code(call.original)}: the third number is the stride. In Keras 1 and "
-                        "in keras 2 it was the width of the kernel",
-                    )
-                    return
-        elif not (len(given) > size + 1 and call.method != "" and script.facts.keras_1):
-            if not (len(given) > size + 1 and script.facts.keras_1):
+            of_tensorflow = script.names.raw(call.original.func).startswith("tensorflow")
+            if of_tensorflow and not script.facts.keras_1:
+                script.silent(
+                    call.original,
+                    f"{call.code(call.original)}: the third number is the stride. In Keras 1 and 2 "
+                    "without TensorFlow it was the width of the kernel",
+                )
                 return
+        elif not (len(given) > size + 1 and script.facts.keras_1):
+            return
         if len(given) < size + 1:
             return
         numbers = [call.code(arg.value) for arg in given[1 : size + 1]]
@@ -242,7 +243,7 @@ class Merging(CallRule):
     """
 
     functions = ("keras.layers.merge", "keras.layers.Merge")
-    modes = {
+    modes: ClassVar = {
         "concat": ("concatenate", "Concatenate"),
         "sum": ("add", "Add"),
         "mul": ("multiply", "Multiply"),

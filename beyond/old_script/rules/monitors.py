@@ -76,7 +76,7 @@ class Callbacks(CallRule):
         ):
             call.script.silent(
                 call.original,
-                f"no fit of this script has validation data, so there is no {watched or 'val_loss'}: "
+                f"no fit of this script has validation data, so no {watched or 'val_loss'}: "
                 "today every epoch is saved as the best",
             )
 

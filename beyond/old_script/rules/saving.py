@@ -69,16 +69,16 @@ class LatestCheckpoint(CallRule):
 
     Before:
         import tensorflow as tf
-        model.save_weights("saved/cp.ckpt")
-        newest = tf.train.latest_checkpoint("saved")
+        model.save_weights("s/cp.ckpt")
+        newest = tf.train.latest_checkpoint("s")
         model.load_weights(newest)
     After:
         import tensorflow as tf
         import os
         import glob
-        os.makedirs('saved', exist_ok=True)
-        model.save_weights("saved/cp.weights.h5")
-        newest = max(glob.glob(os.path.join("saved", "*.weights.h5")), key=os.path.getmtime, default=None)
+        os.makedirs('s', exist_ok=True)
+        model.save_weights("s/cp.weights.h5")
+        newest = max(glob.glob(os.path.join("s", "*.weights.h5")), key=os.path.getmtime)
         model.load_weights(newest)
     """
 
@@ -91,7 +91,7 @@ class LatestCheckpoint(CallRule):
         system, find = call.script.need_module("os"), call.script.need_module("glob")
         made = (
             f'max({find}.glob({system}.path.join({folder}, "*.weights.h5")), '
-            f"key={system}.path.getmtime, default=None)"
+            f"key={system}.path.getmtime)"
         )
         call.replace(made)
         call.change(call.code(call.original), made, "the newest file; Keras 3 writes .weights.h5")
@@ -134,7 +134,11 @@ class LambdaModels(CallRule):
         if call.script.facts.lambda_names:
             call.script.undecided(
                 call.original,
-                f"the Lambda layer uses {', '.join(sorted(call.script.facts.lambda_names))}, which a "
-                "loaded model does not find: build the model in code and load its weights, or make "
+                f"the Lambda layer uses {_listed(call.script.facts.lambda_names)}. A "
+                "loaded model does not find that: build the model in code and load its weights, or make "
                 "the lambda a function with @keras.saving.register_keras_serializable()",
             )
+
+
+def _listed(names):
+    return ", ".join(sorted(names))

@@ -266,9 +266,7 @@ def makes_float(script, value, depth=0) -> bool:
             makes_float(script, one, depth + 1)
             for one in script.facts.assigned.get(dotted(value), ())
         )
-    if isinstance(value, cst.Float):
-        return True
-    return False
+    return isinstance(value, cst.Float)
 
 
 class CompileArguments(CallRule):
