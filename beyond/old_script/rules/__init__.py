@@ -39,6 +39,7 @@ RULES = (
     backend.TensorFlow1(),
     arrays.Seeds(),
     arrays.OldNumPy(),
+    arrays.EmptySplits(),
     arrays.Builtins(),
 )
 

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import libcst as cst
 
+from ..facts import literal
 from ..names import dotted
 from .base import CallRule, ExpressionRule
 
@@ -98,6 +99,34 @@ class OldNumPy(ExpressionRule):
             script.change(original, name, self.renamed[name], "its name in NumPy 2")
             return updated.with_changes(attr=cst.Name(self.renamed[name]))
         return None
+
+
+class EmptySplits(CallRule):
+    r"""Split a text as before Python 3.7, which left out empty matches.
+
+    Before:
+        import re
+        from keras.utils import np_utils
+        words = re.split('(\W+)?', 'a film, seen twice')
+        count = len(words)
+    After:
+        import re
+        from keras import utils as np_utils
+        words = re.split('(\W+)', 'a film, seen twice')
+        count = len(words)
+    """
+
+    functions = ("re.split",)
+
+    def change(self, call):
+        pattern = call.positional[0].value if call.positional else None
+        text = literal(pattern)
+        if text is None or not text.endswith(")?") or not isinstance(pattern, cst.SimpleString):
+            return
+        body = pattern.value.rstrip("'\"")
+        made = body[:-1] + pattern.value[len(body) :]
+        call.put_positional(0, made)
+        call.change(pattern.value, made, "since Python 3.7 it also splits where nothing matches")
 
 
 class Builtins(CallRule):

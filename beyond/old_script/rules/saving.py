@@ -134,9 +134,9 @@ class LambdaModels(CallRule):
         if call.script.facts.lambda_names:
             call.script.undecided(
                 call.original,
-                f"the Lambda layer uses {_listed(call.script.facts.lambda_names)}. A "
-                "loaded model does not find that: build the model in code and load its weights, or make "
-                "the lambda a function with @keras.saving.register_keras_serializable()",
+                f"the Lambda layer uses {_listed(call.script.facts.lambda_names)}, which a "
+                "loaded model does not find: build the model in code and load its weights, or "
+                "give the function a name and @keras.saving.register_keras_serializable()",
             )
 
 
