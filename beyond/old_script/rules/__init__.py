@@ -1,13 +1,24 @@
 """The rules, by theme. A rule that is not named here is not asked."""
 
-from . import arrays, backend, imports, layers, monitors, optimizers, saving, training
+from . import (
+    arrays,
+    backend,
+    generators,
+    imports,
+    layers,
+    monitors,
+    optimizers,
+    saving,
+    shapes,
+    training,
+)
 
 RULES = (
     imports.Imports(),
     imports.DottedNames(),
     layers.KernelSizes(),
     layers.LayerArguments(),
-    layers.FirstShape(),
+    shapes.FirstShape(),
     layers.Merging(),
     layers.ModelArguments(),
     layers.TimeDistributedDense(),
@@ -16,14 +27,14 @@ RULES = (
     optimizers.OldDefaults(),
     optimizers.LearningRateAttribute(),
     optimizers.LossNames(),
-    training.Generators(),
+    generators.Generators(),
     training.FitArguments(),
     training.CompileArguments(),
     training.Classes(),
     training.MetricsNames(),
-    training.Yields(),
+    generators.Yields(),
     training.OneGpu(),
-    training.NextMethod(),
+    generators.NextMethod(),
     training.NoteModelUse(),
     saving.Yaml(),
     saving.FolderOfWeights(),

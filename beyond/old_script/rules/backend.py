@@ -309,6 +309,9 @@ class TensorFlow1(CallRule):
         name = raw.removeprefix("tensorflow.")
         if raw.startswith("tensorflow.keras"):
             return
+        if name.startswith("contrib."):
+            call.script.undecided(call.original, f"{raw}: TensorFlow 2 has no tf.contrib")
+            return
         root = dotted(call.original.func).removesuffix("." + name)
         if name in ("nn.softmax", "nn.log_softmax", "argmax", "argmin"):
             call.rename("dim", "axis", "its name in TensorFlow 2")
