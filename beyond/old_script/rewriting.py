@@ -12,7 +12,8 @@ from .script import Script
 SUFFIX = "_keras3"
 MARK = re.compile('"?\ue000\\d+\ue001"?')
 SKIPPED = {".git", ".venv", "venv", "node_modules", "__pycache__", "site-packages"}
-MAKES_NAMES = (".h5", ".hdf5", "ModelCheckpoint", "save_weights", "load_weights", "load_model")
+MAKES_NAMES = (b".h5", b".hdf5", b"ModelCheckpoint", b"save_weights", b"load_weights")
+MOST_OTHERS = 50
 
 
 def target_of(path: pathlib.Path) -> pathlib.Path:
@@ -118,14 +119,18 @@ def _rewrite(chosen, others):
                 raise
             refused.append(_refusal(path, error))
     beside = []
-    for path in others:
-        try:
-            script = _read(path)
-        except OldScriptError:
-            continue
-        if any(word in script.source.text for word in MAKES_NAMES):
-            beside.append(script)
+    if any(_names_files(script.source.text.encode()) for script in scripts):
+        for path in others[:MOST_OTHERS]:
+            try:
+                if _names_files(path.read_bytes()):
+                    beside.append(_read(path))
+            except (OldScriptError, OSError):
+                continue  # it is asked for file names only
     return _results([*scripts, *beside], set(scripts)) + refused
+
+
+def _names_files(content):
+    return any(word in content for word in MAKES_NAMES)
 
 
 def _read(path):

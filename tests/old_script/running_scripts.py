@@ -25,6 +25,18 @@ def _folders() -> dict[str, dict[str, str]]:
 FOLDERS = _folders()
 
 
+def train_eagerly(monkeypatch) -> None:
+    """Let Keras train without compiling, which takes longer than to train on so few rows."""
+    import keras  # the tests that only read scripts start no backend
+
+    stock = keras.Model.compile
+
+    def compile(model, *arguments, **options):
+        stock(model, *arguments, **{"run_eagerly": True, **options})
+
+    monkeypatch.setattr(keras.Model, "compile", compile)
+
+
 def run_in(folder: pathlib.Path, files: dict[str, str]) -> list[old_script.Result]:
     """Write the files of one script into a folder, rewrite them there, and run them in order."""
     for name, text in files.items():

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from old_script import rewrite_text
 from old_script.rules import RULES
+from running_scripts import train_eagerly
 
 BY_NAME = {type(rule).__name__: rule for rule in RULES}
-NEEDS_TENSORFLOW = {"Imports"}
 
 
 def example(rule) -> tuple[str, str]:
@@ -43,8 +43,9 @@ def test_the_example_is_rewritten_as_it_says(name):
 @pytest.mark.parametrize("name", BY_NAME)
 def test_the_example_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    train_eagerly(monkeypatch)
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(1, activation="sigmoid")])
-    model.compile("sgd", "mse", metrics=["accuracy"], run_eagerly=True)
+    model.compile("sgd", "mse", metrics=["accuracy"])
     rows = np.random.default_rng(0).random((4, 8), "float32")
     names = {"model": model, "x": rows, "y": np.ones((4, 1)), "__name__": "example"}
     text = rewrite_text(example(BY_NAME[name])[0]).text

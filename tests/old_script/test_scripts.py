@@ -1,9 +1,8 @@
 """Old scripts, rewritten and run: each trains, writes its checkpoint and loads it."""
 
-import keras
 import pytest
 from conftest import BACKEND
-from running_scripts import FOLDERS, run_in
+from running_scripts import FOLDERS, run_in, train_eagerly
 
 NEED_TENSORFLOW = {"variational", "tensorflow_1", "session_settings", "latest_checkpoint"}
 
@@ -23,27 +22,13 @@ COMPILED = {
 }
 
 
-@pytest.fixture
-def eagerly(monkeypatch):
-    """Let Keras train without compiling, which takes longer than to train on so few rows."""
-    stock = keras.Model.compile
-
-    def compile(model, *arguments, **options):
-        stock(model, *arguments, **{"run_eagerly": True, **options})
-
-    def switch():
-        monkeypatch.setattr(keras.Model, "compile", compile)
-
-    return switch
-
-
 @pytest.mark.parametrize("name", FOLDERS)
-def test_it_runs_as_rewritten(name, tmp_path, monkeypatch, eagerly):
+def test_it_runs_as_rewritten(name, tmp_path, monkeypatch):
     if name in NEED_TENSORFLOW and BACKEND != "tensorflow":
         pytest.skip("the script uses TensorFlow itself")
     monkeypatch.chdir(tmp_path)
     if name not in COMPILED:
-        eagerly()
+        train_eagerly(monkeypatch)
     run_in(tmp_path, FOLDERS[name])
     assert list(tmp_path.rglob("*.keras")) + list(tmp_path.rglob("*.weights.h5"))
     assert not list(tmp_path.rglob("*.hdf5"))
