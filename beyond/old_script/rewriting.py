@@ -13,7 +13,6 @@ SUFFIX = "_keras3"
 MARK = re.compile('"?\ue000\\d+\ue001"?')
 SKIPPED = {".git", ".venv", "venv", "node_modules", "__pycache__", "site-packages"}
 MAKES_NAMES = (b".h5", b".hdf5", b"ModelCheckpoint", b"save_weights", b"load_weights")
-MOST_OTHERS = 50
 
 
 def target_of(path: pathlib.Path) -> pathlib.Path:
@@ -120,7 +119,7 @@ def _rewrite(chosen, others):
             refused.append(_refusal(path, error))
     beside = []
     if any(_names_files(script.source.text.encode()) for script in scripts):
-        for path in others[:MOST_OTHERS]:
+        for path in others:
             try:
                 if _names_files(path.read_bytes()):
                     beside.append(_read(path))
