@@ -19,6 +19,7 @@ RULES = (
     layers.KernelSizes(),
     layers.LayerArguments(),
     shapes.FirstShape(),
+    shapes.WholeUnits(),
     layers.Merging(),
     layers.ModelArguments(),
     layers.TimeDistributedDense(),

@@ -136,3 +136,48 @@ def _words(call):
         .replace(",,", ",")
         .strip(", ")
     )
+
+
+class WholeUnits(CallRule):
+    """Give a layer a number of Python, where NumPy counted.
+
+    Before:
+        import numpy as np
+        from keras.layers import Dense
+        classes = np.max([0, 2, 1]) + 1
+        layer = Dense(classes, init='uniform')
+    After:
+        import numpy as np
+        from keras.layers import Dense
+        classes = np.max([0, 2, 1]) + 1
+        layer = Dense(int(classes), kernel_initializer='uniform')
+    """
+
+    functions = ("keras.layers.Dense",)
+    counting = ("numpy.max", "numpy.amax", "numpy.prod", "numpy.sum", "numpy.min", "numpy.ceil")
+
+    def change(self, call):
+        value = call.value("units", 0)
+        if value is None or not self._counted(call.script, value):
+            return
+        new = f"int({call.code(value)})"
+        if call.keyword("units") is not None:
+            call.put("units", new)
+        else:
+            call.put_positional(0, new)
+        call.change(call.code(value), new, "Keras 3 refuses a number of NumPy")
+
+    def _counted(self, script, value, depth=0):
+        if isinstance(value, cst.BinaryOperation):
+            return self._counted(script, value.left, depth) or self._counted(
+                script, value.right, depth
+            )
+        if isinstance(value, cst.Call):
+            method = isinstance(value.func, cst.Attribute) and value.func.attr.value
+            return script.names.raw(value.func) in self.counting or (
+                method == "max" and not value.args and not script.names.raw(value.func)
+            )
+        if isinstance(value, cst.Name) and depth < 3:
+            assigned = script.facts.assigned.get(value.value, ())
+            return any(self._counted(script, one, depth + 1) for one in assigned)
+        return False
