@@ -87,7 +87,10 @@ def _one(text, error):
 
 def _candidates(lines, at, line, end):
     """The lines that may have been meant, likeliest first."""
-    yield line.translate(QUOTES), "typographic quotes"
+    straight = line.translate(QUOTES)
+    if "'" not in line and "".join(lines).count('"') > "".join(lines).count("'"):
+        straight = straight.replace("'", '"')  # as the rest of the text has them
+    yield straight, "typographic quotes"
     before = next((one for one in reversed(lines[: at - 1]) if one.strip()), "")
     indent = re.match(r"[ \t]*", line)[0]
     if indent:

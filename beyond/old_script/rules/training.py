@@ -262,10 +262,10 @@ class MetricsNames(ExpressionRule):
             )
             return None
         name = names[int(index)]
-        script.change(
-            original, script.code(original), repr(name), "metrics_names says 'compile_metrics'"
-        )
-        return cst.parse_expression(repr(name))
+        quote = '"' if script.source.text.count('"') > script.source.text.count("'") else "'"
+        made = f"{quote}{name}{quote}"
+        script.change(original, script.code(original), made, "metrics_names says 'compile_metrics'")
+        return cst.parse_expression(made)
 
 
 class OneGpu(CallRule):
