@@ -1,0 +1,113 @@
+"""Finding the entry of the pages that deals with a message."""
+
+import dataclasses
+import math
+import re
+
+from . import pages
+from .words import words
+
+# In quotes as well, and common to many messages.
+GENERAL = set(words("sequential functional model keras tensorflow dense adam numpy float int str"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One entry of PITFALLS.md, or one row of OLD_ARTICLES.md.
+
+    Attributes:
+        page: The name of the page.
+        heading: What it is found under.
+        text: What it says.
+        keys: The messages and old lines that lead to it.
+    """
+
+    page: str
+    heading: str
+    text: str
+    keys: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.page}: {self.heading}\n\n{self.text.strip()}"
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a message without what differs from case to case: numbers, paths, quotes."""
+    text = re.sub(r"0x[0-9a-fA-F]+|\b\d+(?:\.\d+)?\b", " ", text)
+    text = re.sub(r"(?:[\w.~-]*/)+[\w.-]*", " ", text)
+    text = re.sub(r"\b(?:TensorFlow|JAX|Torch)Trainer\b", "Trainer", text)
+    text = re.sub(r"['\"`]?(?:Functional|Sequential|Model)['\"`]? object", "model object", text)
+    return [word.lower() for word in re.findall(r"\w{2,}", text) if not word.isdigit()]
+
+
+def explain(message: str, limit: int = 3) -> list[Entry]:
+    """The entries that fit a message best, best first.
+
+    Arguments:
+        message: What Keras said: one line, or a whole traceback, whose last lines count.
+        limit: How many at most.
+
+    Returns:
+        Nothing if no entry has enough in common with the message.
+
+    >>> explain("TypeError: fit() got an unexpected keyword argument 'nb_epoch'")[0].page
+    'OLD_ARTICLES.md'
+    """
+    message = last_message(message)
+    asked = words_of(message)
+    entries = pages.entries()
+    rarity = _rarity(entries)
+    found = []
+    for number, entry in enumerate(entries):
+        score = max((_score(message, asked, key, rarity) for key in entry.keys), default=0)
+        found.append((score, -number, entry))
+    found.sort(reverse=True, key=lambda one: one[:2])
+    best = [(score, entry) for score, _, entry in found[:limit] if score >= 0.34]
+    return [entry for score, entry in best if score >= 0.6 * best[0][0]]
+
+
+def _score(message, asked, key, rarity):
+    """How well a key fits; a message about another name than that of the key fits badly."""
+    score = _likeness(asked, words_of(key), rarity)
+    mine, its = names_in(message), names_in(key)
+    if mine and its and not mine & its:
+        return 0.45 * score
+    return 1.25 * score if (mine & its) - GENERAL else score
+
+
+def last_message(text: str) -> str:
+    """The message at the end of a traceback: the last line that begins with an exception's name."""
+    lines = text.strip().splitlines()
+    for index in range(len(lines) - 1, -1, -1):
+        if re.match(r"(?:\w+\.)*\w*(?:Error|Exception|Warning|Interrupt)\b", lines[index]):
+            return "\n".join(lines[index:])[:2000]
+    return text[-2000:]
+
+
+def _rarity(entries):
+    """Word -> weight: a word that few entries have says more."""
+    count: dict[str, int] = {}
+    for entry in entries:
+        for word in {word for key in entry.keys for word in words_of(key)}:
+            count[word] = count.get(word, 0) + 1
+    return {word: math.log(1 + len(entries) / number) for word, number in count.items()}
+
+
+def _likeness(asked, key, rarity):
+    """Between 0 and 1: the weight of the common words against that of both texts."""
+    if not asked or not key:
+        return 0.0
+    mine, its = set(asked), set(key)
+    weight = lambda words: sum(rarity.get(word, 1.0) for word in words)
+    return weight(mine & its) / (0.35 * weight(mine) + 0.65 * weight(its))
+
+
+def names_in(text: str) -> set[str]:
+    """What a message has in quotes: names of arguments, modules, endings.
+
+    >>> sorted(names_in("fit() got an unexpected keyword argument 'nb_epoch'"))
+    ['nb_epoch']
+    """
+    found = set(re.findall(r"['`\"]{1,2}([\w.]{2,}?)\s*['`\"]", text))
+    names = {name for whole in found for name in (whole, whole.rpartition(".")[2])}
+    return names - {"Sequential", "Functional"}

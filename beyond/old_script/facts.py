@@ -1,0 +1,322 @@
+"""What holds for a whole script, gathered before the first change."""
+
+import re
+
+import libcst as cst
+
+from . import walks
+from .names import dotted
+from .words import words
+
+KERAS_1 = set(
+    words(
+        "nb_epoch samples_per_epoch nb_val_samples border_mode subsample "
+        "nb_filter nb_row nb_col output_dim init W_regularizer b_regularizer "
+        "dim_ordering inner_init inner_activation filter_length pool_length "
+        "max_q_size pickle_safe nb_worker concat_axis"
+    )
+)
+MODEL_MAKERS = {"keras.Sequential", "keras.Model", "keras.models.Sequential"} | {
+    "keras.models.Model",
+    "keras.models.load_model",
+    "keras.models.model_from_json",
+    "keras.models.model_from_yaml",
+    "keras.models.clone_model",
+    "keras.models.Graph",
+}
+SEQUENTIAL = {"keras.Sequential", "keras.models.Sequential"}
+MODEL_METHODS = {
+    "compile",
+    "train_on_batch",
+    "save_weights",
+    "load_weights",
+    "to_json",
+    "to_yaml",
+    "get_layer",
+}
+CHANGES_RATE = {"keras.callbacks.LearningRateScheduler", "keras.callbacks.ReduceLROnPlateau"}
+FLOWS = {"flow", "flow_from_directory", "flow_from_dataframe"}
+
+
+def literal(node: cst.CSTNode | None) -> str | None:
+    """The value of a text that stands in the script; None for anything else."""
+    if isinstance(node, (cst.SimpleString, cst.ConcatenatedString)):
+        value = node.evaluated_value
+        return value if isinstance(value, str) else None
+    return None
+
+
+class Facts(walks.Visitor):
+    """A walk over the script as it stands.
+
+    Attributes:
+        assigned: Text of a target -> the values that are assigned to it.
+        models: Texts of what is a model: "model", "self.model".
+        metrics: The metrics that are named by a text.
+        losses: The losses that are named by a text.
+        own_methods: Methods that classes of the script define and Keras does not call.
+        flows: Text of a variable -> the call of `flow` or `flow_from_directory` behind it.
+        generators: Functions of the script that yield.
+        changes_rate: A callback or a line changes the learning rate.
+        keras_1: A word that only Keras 1 had.
+        validates: Some `fit` has validation data (or passes arguments that cannot be seen).
+        first_layers: Call of a first layer -> the statement or list that it stands in.
+        backend: Names of `keras.backend` that are used.
+        lambdas: There is a `Lambda` layer of a Python lambda.
+    """
+
+    def __init__(self, script):
+        super().__init__()
+        self._script = script
+        self.assigned: dict[str, list[cst.BaseExpression]] = {}
+        self.models: set[str] = {"model", "self.model"}
+        self.metrics: set[str] = set()
+        self.losses: set[str] = set()
+        self.own_methods: set[str] = set()
+        self.own_classes: dict[str, bool] = {}
+        self.flows: dict[str, cst.Call] = {}
+        self.generators: set[str] = set()
+        self.changes_rate = self.keras_1 = self.validates = self.fits = self.lambdas = False
+        self.shows_accuracy = False
+        self.first_layers: dict[cst.Call, cst.CSTNode] = {}
+        self.backend: set[str] = set()
+        self.last_activations: set[str] = set()
+        self.calls: list[cst.Call] = []
+        self._functions: list[str] = []
+        self.model_functions: set[str] = set()
+        self.lambda_names: set[str] = set()
+        self.parameters: dict[str, list[cst.Param]] = {}
+        self.metric_lists: list[tuple[str, ...]] = []
+        self.from_generators = False
+        self.layer_variables: set[str] = set()
+        self.alone: set[cst.CSTNode] = set()
+        self.inner: set[cst.CSTNode] = set()
+
+    # ------------------------------------------------------------------ definitions
+
+    def visit_ClassDef(self, node):
+        bases = [self._script.names.full(base.value) for base in node.bases]
+        of_keras = any(base.startswith("keras.") for base in bases)
+        self.own_classes[node.name.value] = of_keras
+        if not of_keras:
+            for statement in node.body.body:
+                if isinstance(statement, cst.FunctionDef):
+                    self.own_methods.add(statement.name.value)
+
+    def visit_FunctionDef(self, node):
+        self._functions.append(node.name.value)
+        self.parameters[node.name.value] = list(node.params.params)
+        for parameter in node.params.params:
+            if parameter.default is not None:
+                self.assigned.setdefault(parameter.name.value, []).append(parameter.default)
+
+    def leave_FunctionDef(self, original_node):
+        self._functions.pop()
+
+    def visit_Yield(self, node):
+        if self._functions:
+            self.generators.add(self._functions[-1])
+
+    def visit_Return(self, node):
+        if self._functions and isinstance(node.value, (cst.Call, cst.Name)):
+            made = node.value
+            if (isinstance(made, cst.Call) and self.makes_model(made)) or (
+                isinstance(made, cst.Name) and made.value in self.models
+            ):
+                self.model_functions.add(self._functions[-1])
+
+    def visit_Assign(self, node):
+        for target in node.targets:
+            self._assign(target.target, node.value)
+
+    def visit_AnnAssign(self, node):
+        if node.value is not None:
+            self._assign(node.target, node.value)
+
+    def visit_With(self, node):
+        for item in node.items:
+            if item.asname is not None:
+                self._assign(item.asname.name, item.item)
+
+    def _assign(self, target, value):
+        if isinstance(target, (cst.Tuple, cst.List)) and isinstance(value, (cst.Tuple, cst.List)):
+            for one, its in zip(target.elements, value.elements, strict=False):
+                self._assign(one.value, its.value)
+            return
+        name = dotted(target)
+        if not name:
+            return
+        self.assigned.setdefault(name, []).append(value)
+        if isinstance(value, cst.Call):
+            if self.makes_model(value):
+                self.models.add(name)
+            if isinstance(value.func, cst.Attribute) and value.func.attr.value in FLOWS:
+                self.flows[name] = value
+        if name.endswith((".lr", ".learning_rate")):
+            self.changes_rate = True
+
+    def makes_model(self, call):
+        full = self._script.names.full(call.func)
+        return (
+            full in MODEL_MAKERS
+            or full.startswith("keras.applications.")
+            or dotted(call.func).rpartition(".")[2] in self.model_functions
+        )
+
+    # ------------------------------------------------------------------ calls
+
+    def visit_Call(self, node):
+        self.calls.append(node)
+        full = self._script.names.full(node.func)
+        words = {arg.keyword.value: arg.value for arg in node.args if arg.keyword is not None}
+        if KERAS_1 & set(words) and not (
+            {"init", "output_dim"} >= KERAS_1 & set(words) and not full.startswith("keras.")
+        ):
+            self.keras_1 = self.keras_1 or not full or full.startswith("keras.")
+        if full == "keras.layers.merge":
+            self.keras_1 = True
+        if full in CHANGES_RATE:
+            self.changes_rate = True
+        if full == "keras.layers.Lambda" and any(
+            isinstance(a.value, cst.Lambda) for a in node.args
+        ):
+            self.lambdas = True
+            for arg in node.args:
+                if isinstance(arg.value, cst.Lambda):
+                    self.lambda_names |= self._free_names(arg.value)
+        if full in ("keras.layers.Dense", "keras.layers.Activation"):
+            self.last_activations |= {
+                text for a in node.args if (text := literal(a.value)) in ("softmax", "sigmoid")
+            }
+        if isinstance(node.func, cst.Attribute):
+            self._method(node, node.func.attr.value, words)
+
+    def _free_names(self, node):
+        """Names of imported modules in a lambda, which a file does not hold."""
+        names = re.findall(r"\b([^\W\d]\w*)\.", self._script.code(node.body))
+        own = {parameter.name.value for parameter in node.params.params}
+        return {name for name in names if name not in own}
+
+    def _method(self, node, method, words):
+        receiver = dotted(node.func.value)
+        if method in MODEL_METHODS and receiver and not self._script.names.raw(node.func.value):
+            self.models.add(receiver)
+        if method == "compile":
+            metrics = words.get("metrics")
+            for element in getattr(metrics, "elements", ()):
+                value = getattr(element, "value", None)
+                if (text := literal(value)) is not None:
+                    self.metrics.add(text)
+            if (text := literal(metrics)) is not None:
+                self.metrics.add(text)
+            names = tuple(
+                literal(element.value) or "" for element in getattr(metrics, "elements", ())
+            )
+            if metrics is not None and names not in self.metric_lists:
+                self.metric_lists.append(names)
+            loss = words.get("loss") or (node.args[1].value if len(node.args) > 1 else None)
+            if (text := literal(loss)) is not None:
+                self.losses.add(text)
+        if method in ("fit", "fit_generator"):
+            self.fits = True
+            first = words.get("x") or words.get("generator")
+            first = first or (node.args[0].value if node.args else None)
+            source = first
+            if isinstance(first, cst.Name):
+                source = next(iter(self.assigned.get(first.value, ())), None)
+            if method == "fit_generator" or (
+                isinstance(source, cst.Call)
+                and dotted(source.func).rpartition(".")[2] in self.generators
+            ):
+                self.from_generators = True
+            if {"validation_data", "validation_split"} & set(words) or len(node.args) > 5:
+                self.validates = True
+            if any(arg.star for arg in node.args):
+                self.validates = True
+        if "show_accuracy" in words:
+            self.shows_accuracy = True
+        if method == "set_value" and node.args and "lr" in self._script.code(node.args[0]):
+            self.changes_rate = True
+        if method == "add_argument" and "default" in words:
+            for arg in node.args:
+                option = literal(arg.value)
+                if arg.keyword is None and option:
+                    name = option.lstrip("-").replace("-", "_")
+                    self.assigned.setdefault(f"args.{name}", []).append(words["default"])
+
+    def visit_ImportFrom(self, node):
+        if node.module is not None:
+            self.inner.add(node.module)
+
+    def visit_ImportAlias(self, node):
+        self.inner.add(node.name)
+
+    def visit_For(self, node):
+        if isinstance(node.target, cst.Name) and dotted(node.iter).endswith(".layers"):
+            self.layer_variables.add(node.target.value)
+        sliced = isinstance(node.iter, cst.Subscript) and dotted(node.iter.value)
+        if sliced and sliced.endswith(".layers") and isinstance(node.target, cst.Name):
+            self.layer_variables.add(node.target.value)
+
+    def visit_Attribute(self, node):
+        if isinstance(node.value, cst.Attribute):
+            self.inner.add(node.value)
+        if self._script.mentions_backend:
+            full = self._script.names.full(node)
+            if full.startswith("keras.backend."):
+                self.backend.add(full.split(".")[2])
+
+    # ------------------------------------------------------------------ first layers
+
+    def visit_IndentedBlock(self, node):
+        if len(node.body) == 1:
+            self.alone.add(node.body[0])
+        self._find_first_layers(node.body)
+
+    def visit_Module(self, node):
+        self._find_first_layers(node.body)
+
+    def _find_first_layers(self, body):
+        empty = set()
+        for statement in body:
+            if not isinstance(statement, cst.SimpleStatementLine):
+                continue
+            for small in statement.body:
+                if isinstance(small, cst.Assign) and isinstance(small.value, cst.Call):
+                    name = dotted(small.targets[0].target)
+                    if self._script.names.full(small.value.func) in SEQUENTIAL:
+                        layers = self._layers_of(small.value)
+                        if layers is None:
+                            empty.discard(name)
+                        elif layers == []:
+                            empty.add(name)
+                elif isinstance(small, cst.Expr) and isinstance(small.value, cst.Call):
+                    call = small.value
+                    if isinstance(call.func, cst.Attribute) and call.func.attr.value == "add":
+                        name = dotted(call.func.value)
+                        if name in empty and len(call.args) == 1:
+                            empty.discard(name)
+                            if (
+                                isinstance(call.args[0].value, cst.Call)
+                                and len(statement.body) == 1
+                            ):
+                                self.first_layers[call.args[0].value] = statement
+
+    def _layers_of(self, call):
+        """The layers in a call of Sequential, as far as they stand there."""
+        given = [arg.value for arg in call.args if arg.keyword is None] + [
+            arg.value
+            for arg in call.args
+            if arg.keyword is not None and arg.keyword.value == "layers"
+        ]
+        if not given:
+            return []
+        return None
+
+    def leave_Call(self, original_node):
+        if self._script.names.full(original_node.func) in SEQUENTIAL:
+            for arg in original_node.args:
+                if isinstance(arg.value, (cst.List, cst.Tuple)) and arg.value.elements:
+                    first = arg.value.elements[0].value
+                    if isinstance(first, cst.Call):
+                        self.first_layers[first] = arg.value

@@ -1,0 +1,102 @@
+"""What a rewriting did, and what it leaves to the reader."""
+
+import dataclasses
+import pathlib
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Change:
+    """One replaced piece of a line.
+
+    `certain`: the old line fails or does something else today. A script with no such line is a
+    script of today, and none of the other changes is made in it. `behaviour`: the old line runs
+    and does something else, so it is reported in a script of today as well.
+    """
+
+    line: int
+    old: str
+    new: str
+    why: str
+    certain: bool = True
+    behaviour: bool = False
+
+    def __str__(self) -> str:
+        new = self.new or "removed"
+        return f"{self.line}: {_short(self.old)} → {_short(new)} ({self.why})"
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Note:
+    """A line about which the reader decides, or that does something else today.
+
+    `of_change`: it is about the new line, and says nothing of a script that does not change.
+    """
+
+    line: int
+    text: str
+    of_change: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.line}: {self.text}"
+
+
+@dataclasses.dataclass
+class Findings:
+    """All that was found in one script."""
+
+    changes: list[Change] = dataclasses.field(default_factory=list)
+    undecided: list[Note] = dataclasses.field(default_factory=list)
+    silent: list[Note] = dataclasses.field(default_factory=list)
+
+    @property
+    def old(self) -> bool:
+        """Whether anything fails or does something else today."""
+        return any(change.certain for change in self.changes)
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """A rewritten script.
+
+    Attributes:
+        source: The script.
+        target: Where the new one belongs.
+        text: The new text; the old one where nothing changed.
+        findings: The changes and the notes.
+        old_files: A line for each old file beside the script, with the command that converts it.
+        changed: Whether the text changed.
+        written: Whether `target` was written by this call.
+        refused: Why the script could not be rewritten, where others of its folder were.
+    """
+
+    source: pathlib.Path
+    target: pathlib.Path
+    text: str
+    findings: Findings
+    old_files: tuple[str, ...] = ()
+    changed: bool = True
+    written: bool = False
+    refused: str = ""
+
+    def __str__(self) -> str:
+        if self.refused:
+            return self.refused
+        if self.changed:
+            ending = "" if self.written else " (already there, the same)"
+            lines = [f"{self.source} → {self.target}{ending}"]
+        else:
+            lines = [f"{self.source}: nothing to change, so no file is written"]
+        lines += _section("", sorted(set(self.findings.changes)))
+        lines += _section("You decide:", sorted(set(self.findings.undecided)))
+        lines += _section("Another behaviour, without an error:", sorted(set(self.findings.silent)))
+        lines += _section("Files of Keras 1 or 2:", self.old_files)
+        return "\n".join(lines)
+
+
+def _section(heading, entries):
+    return ([heading] if heading and entries else []) + [f"  {entry}" for entry in entries]
+
+
+def _short(code):
+    code = " ⏎ ".join(" ".join(line.split()) for line in code.splitlines())
+    return code if len(code) <= 90 else code[:60] + " … " + code[-25:]

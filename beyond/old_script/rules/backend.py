@@ -1,0 +1,333 @@
+"""`keras.backend` and TensorFlow 1."""
+
+from typing import ClassVar
+
+import libcst as cst
+
+from .. import backend_names
+from ..facts import literal
+from ..names import dotted
+from .base import CallRule, ExpressionRule
+
+WHY = "keras.ops works on every backend"
+
+
+class BackendFunctions(CallRule):
+    """Compute with `keras.ops` what `keras.backend` computed.
+
+    Before:
+        from keras import backend as K
+        def loss(y_true, y_pred):
+            error = K.flatten(K.square(y_pred - y_true))
+            return K.mean(K.clip(error, K.epsilon(), 1), axis=-1)
+        model.compile('sgd', loss)
+    After:
+        from keras import backend as K
+        from keras import ops
+        def loss(y_true, y_pred):
+            error = ops.reshape(ops.square(y_pred - y_true), (-1,))
+            return ops.mean(ops.clip(error, K.epsilon(), 1), axis=-1)
+        model.compile('sgd', loss)
+    """
+
+    functions = ("keras.backend.",)
+
+    def change(self, call):
+        name = call.full.rpartition(".")[2]
+        certain = not call.script.names.raw(call.original.func).startswith("tensorflow.keras")
+        if call.full.count(".") != 2:
+            if name in ("set_session", "clear_session", "get_session"):
+                self._session(call, name)
+            return
+        if name in ("set_session", "set_learning_phase", "manual_variable_initialization"):
+            self._session(call, name)
+            return
+        made = self._made(call, name)
+        if made is None:
+            if name not in backend_names.TODAY | backend_names.LEGACY | {"image_dim_ordering"}:
+                call.script.undecided(call.original, f"keras.backend.{name} is gone in Keras 3")
+            return
+        call.change(f"{call.code(call.original.func)}(", made, WHY, certain)
+
+    def _session(self, call, name):
+        if name == "clear_session":
+            return
+        call.replace("None")
+        call.change(call.code(call.original), "None", "Keras 3 has no sessions")
+        if name == "set_session":
+            call.script.undecided(
+                call.original,
+                "the settings of the session are lost; to let TensorFlow take the memory of a GPU "
+                "step by step, set TF_FORCE_GPU_ALLOW_GROWTH=true",
+            )
+        if name == "set_learning_phase":
+            call.script.undecided(
+                call.original, "call the model with training=True or False instead"
+            )
+
+    def _made(self, call, name):
+        ops = call.script.need
+        args = [call.script.module.code_for_node(a.value) for a in call.positional]
+        if call.starred:
+            return None
+        if name in backend_names.SAME:
+            if name == "relu" and len(call.args) > 1:
+                return None
+            new = backend_names.SAME[name]
+            made = f"{ops('keras', 'ops')}.{new}"
+            call.func = cst.parse_expression(made)
+            return f"{made}("
+        return self._other(call, name, args, ops)
+
+    def _other(self, call, name, args, ops):
+        module = lambda: ops("keras", "ops")
+        first = args[0] if args else None
+        if name == "clip" and len(args) == 3:
+            call.func = cst.parse_expression(f"{module()}.clip")
+            return f"{module()}.clip("
+        if name in ("argmax", "argmin", "expand_dims", "concatenate"):
+            call.func = cst.parse_expression(f"{module()}.{name}")
+            if len(args) < 2 and call.keyword("axis") is None:
+                call.put("axis", "-1")
+            call.rename("dim", "axis", "its name since Keras 2")
+            return f"{module()}.{name}("
+        if name == "one_hot" and len(call.args) == 2:
+            call.rename("nb_classes", "num_classes", "its name since Keras 2")
+            call.func = cst.parse_expression(f"{module()}.one_hot")
+            return f"{module()}.one_hot("
+        if name in ("categorical_crossentropy", "sparse_categorical_crossentropy"):
+            call.rename("output_from_logits", "from_logits", "its name")
+            call.func = cst.parse_expression(f"{module()}.{name}")
+            return f"{module()}.{name}("
+        if name in ("constant", "variable", "zeros", "ones"):
+            return None
+        if name in ("random_normal", "random_uniform"):
+            made = ops("keras.random", "normal" if name == "random_normal" else "uniform")
+            call.func = cst.parse_expression(made)
+            call.script.undecided(
+                call.original, "on JAX, random numbers in a layer need a seed that the layer keeps"
+            )
+            call.rename("std", "stddev", "its name")
+            call.rename("low", "minval", "its name")
+            call.rename("high", "maxval", "its name")
+            return f"{made}("
+        if first is None or len(call.args) != len(args):
+            return self._with_words(call, name, args, module)
+        templates = {
+            ("flatten", 1): "{o}.reshape({0}, (-1,))",
+            ("batch_flatten", 1): "{o}.reshape({0}, ({o}.shape({0})[0], -1))",
+            ("dot", 2): "{o}.dot({0}, {1})",
+            ("gather", 2): "{o}.take({0}, {1}, axis=0)",
+            ("int_shape", 1): "tuple({0}.shape)",
+            ("ndim", 1): "len({0}.shape)",
+            ("repeat_elements", 3): "{o}.repeat({0}, {1}, axis={2})",
+            ("get_value", 1): "{o}.convert_to_numpy({0})",
+            ("eval", 1): "{o}.convert_to_numpy({0})",
+            ("set_value", 2): "{0}.assign({1})",
+            ("l2_normalize", 1): "{o}.normalize({0}, axis=-1, order=2)",
+            ("l2_normalize", 2): "{o}.normalize({0}, axis={1}, order=2)",
+            ("logsumexp", 1): "{o}.logsumexp({0})",
+        }
+        template = templates.get((name, len(args)))
+        if template is None:
+            return None
+        args = [arg if arg.isidentifier() or _atom(arg) else f"({arg})" for arg in args]
+        code = template.format(*args, o=module() if "{o}" in template else "")
+        call.replace(code)
+        return code
+
+    def _with_words(self, call, name, args, module):
+        if name == "l2_normalize" and len(args) == 1 and call.keyword("axis") is not None:
+            call.func = cst.parse_expression(f"{module()}.normalize")
+            call.put("order", "2")
+            return f"{module()}.normalize("
+        return None
+
+
+def _atom(code):
+    node = cst.parse_expression(code)
+    return isinstance(
+        node, (cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.Integer)
+    ) or bool(node.lpar)
+
+
+class DimensionOrder(ExpressionRule):
+    """Ask for the order of the dimensions as today.
+
+    Before:
+        from keras import backend as K
+        if K.image_dim_ordering() == 'th':
+            shape = (1, 28, 28)
+        else:
+            shape = (28, 28, 1)
+    After:
+        from keras import backend as K
+        if K.image_data_format() == 'channels_first':
+            shape = (1, 28, 28)
+        else:
+            shape = (28, 28, 1)
+    """
+
+    nodes = ("Comparison", "Call")
+    words: ClassVar = {"th": "'channels_first'", "tf": "'channels_last'"}
+
+    def expression(self, original, updated, script):
+        if isinstance(original, cst.Call):
+            return self._call(original, updated, script)
+        left = original.left
+        if not isinstance(left, cst.Call):
+            return None
+        if script.names.full(left.func) != "keras.backend.image_dim_ordering":
+            return None
+        target = original.comparisons[0]
+        new = self.words.get(literal(target.comparator) or "")
+        if new is None:
+            return None
+        script.change(original, script.code(target.comparator), new, "its name since Keras 2")
+        made = updated.comparisons[0].with_changes(comparator=cst.parse_expression(new))
+        return updated.with_changes(comparisons=[made, *updated.comparisons[1:]])
+
+    def _call(self, original, updated, script):
+        full = script.names.full(original.func)
+        if full == "keras.backend.image_dim_ordering":
+            script.change(
+                original, "image_dim_ordering", "image_data_format", "its name since Keras 2"
+            )
+            return updated.with_changes(func=_last(updated.func, "image_data_format"))
+        if full == "keras.backend.set_image_data_format" and original.args:
+            new = self.words.get(literal(original.args[0].value) or "")
+            if new is None and not dotted(original.func).endswith("dim_ordering"):
+                return None
+            script.change(
+                original, script.code(original), f"set_image_data_format({new})", "since Keras 2"
+            )
+            if new == "'channels_first'":
+                script.undecided(
+                    original,
+                    "channels_first: TensorFlow on a processor has no such convolution; put the "
+                    "channels last",
+                )
+            made = updated.with_changes(func=_last(updated.func, "set_image_data_format"))
+            if new is None:
+                return made
+            arg = updated.args[0].with_changes(value=cst.parse_expression(new))
+            return made.with_changes(args=[arg])
+        return None
+
+
+def _last(func, name):
+    if isinstance(func, cst.Attribute):
+        return func.with_changes(attr=cst.Name(name))
+    return cst.Name(name)
+
+
+class LayerShapes(ExpressionRule):
+    """Ask a layer and a tensor for their shapes as today.
+
+    Before:
+        from keras.layers import Dense, Input
+        a = Input((3,))
+        b = Dense(2, init='uniform')(a)
+        print(b._keras_shape, model.layers[0].output_shape)
+    After:
+        from keras.layers import Dense, Input
+        a = Input((3,))
+        b = Dense(2, kernel_initializer='uniform')(a)
+        print(b.shape, model.layers[0].output.shape)
+    """
+
+    nodes = ("Attribute",)
+
+    def expression(self, original, updated, script):
+        name = original.attr.value
+        if name == "_keras_shape":
+            script.change(original, "._keras_shape", ".shape", "its name in Keras 3")
+            return updated.with_changes(attr=cst.Name("shape"))
+        if name not in ("output_shape", "input_shape"):
+            return None
+        owner = original.value
+        code = script.code(owner)
+        is_layer = (
+            isinstance(owner, cst.Subscript) and code.partition("[")[0].endswith(".layers")
+        ) or (isinstance(owner, cst.Call) and code.partition("(")[0].endswith(".get_layer"))
+        if isinstance(owner, cst.Name):
+            is_layer = owner.value in script.layer_variables
+        if not is_layer:
+            return None
+        attribute = name.removesuffix("_shape")
+        script.change(
+            original, f".{name}", f".{attribute}.shape", "layers have no shapes of their own"
+        )
+        inner = cst.Attribute(updated.value, cst.Name(attribute))
+        return updated.with_changes(value=inner, attr=cst.Name("shape"))
+
+
+TF_1 = {
+    "set_random_seed": "random.set_seed",
+    "random_normal": "random.normal",
+    "random_uniform": "random.uniform",
+    "truncated_normal": "random.truncated_normal",
+    "log": "math.log",
+    "to_float": "",
+    "ConfigProto": "compat.v1.ConfigProto",
+    "GPUOptions": "compat.v1.GPUOptions",
+    "Session": "compat.v1.Session",
+    "placeholder": "compat.v1.placeholder",
+    "get_default_graph": "compat.v1.get_default_graph",
+    "global_variables_initializer": "compat.v1.global_variables_initializer",
+    "losses.mean_squared_error": "keras.losses.mean_squared_error",
+    "losses.absolute_difference": "keras.losses.mean_absolute_error",
+    "train.AdamOptimizer": "keras.optimizers.Adam",
+    "train.GradientDescentOptimizer": "keras.optimizers.SGD",
+    "train.RMSPropOptimizer": "keras.optimizers.RMSprop",
+    "train.AdagradOptimizer": "keras.optimizers.Adagrad",
+    "logging.set_verbosity": "compat.v1.logging.set_verbosity",
+    "logging.ERROR": "compat.v1.logging.ERROR",
+    "AUTO_REUSE": "compat.v1.AUTO_REUSE",
+}
+
+
+class TensorFlow1(CallRule):
+    """Call what TensorFlow 1 had by its name in TensorFlow 2.
+
+    Before:
+        import tensorflow as tf
+        tf.set_random_seed(7)
+        chances = tf.nn.softmax(tf.ones((2, 3)), dim=-1)
+        optimizer = tf.train.AdamOptimizer(0.01)
+    After:
+        import tensorflow as tf
+        tf.random.set_seed(7)
+        chances = tf.nn.softmax(tf.ones((2, 3)), axis=-1)
+        optimizer = tf.keras.optimizers.Adam(0.01)
+    """
+
+    functions = ("tensorflow.",)
+
+    def change(self, call):
+        raw = call.script.names.raw(call.original.func)
+        name = raw.removeprefix("tensorflow.")
+        if raw.startswith("tensorflow.keras"):
+            return
+        if name.startswith("contrib."):
+            call.script.undecided(call.original, f"{raw}: TensorFlow 2 has no tf.contrib")
+            return
+        root = dotted(call.original.func).removesuffix("." + name)
+        if name in ("nn.softmax", "nn.log_softmax", "argmax", "argmin"):
+            call.rename("dim", "axis", "its name in TensorFlow 2")
+            call.rename("dimension", "axis", "its name in TensorFlow 2")
+        if name.startswith("reduce_"):
+            call.rename("reduction_indices", "axis", "its name in TensorFlow 2")
+            call.rename("keep_dims", "keepdims", "its name in TensorFlow 2")
+        if TF_1.get(name):
+            call.func = cst.parse_expression(f"{root}.{TF_1[name]}")
+            call.change(f"{root}.{name}(", f"{root}.{TF_1[name]}(", "its name in TensorFlow 2")
+        if name == "to_float" and len(call.positional) == 1:
+            inner = call.script.module.code_for_node(call.positional[0].value)
+            call.replace(f"{root}.cast({inner}, {root}.float32)")
+            call.change("to_float(", "cast(…, float32)", "its name in TensorFlow 2")
+        if name == "set_random_seed":
+            call.script.silent(
+                call.original,
+                "this does not seed the weights of Keras 3: keras.utils.set_random_seed does",
+            )

@@ -1,0 +1,219 @@
+"""Generators: steps, batches, and what they yield."""
+
+import libcst as cst
+
+from ..names import dotted
+from .base import CallRule, StatementRule
+
+OLD_NAME = "its name since Keras 2"
+
+GENERATOR_METHODS = {
+    "fit_generator": "fit",
+    "evaluate_generator": "evaluate",
+    "predict_generator": "predict",
+}
+
+
+POSITIONS = {
+    "fit_generator": ["generator", "steps_per_epoch", "epochs", "verbose", "callbacks"]
+    + ["validation_data", "validation_steps", "class_weight", "max_queue_size", "workers"]
+    + ["use_multiprocessing", "shuffle", "initial_epoch"],
+    "evaluate_generator": ["generator", "steps", "max_queue_size", "workers"]
+    + ["use_multiprocessing", "verbose"],
+    "predict_generator": ["generator", "steps", "max_queue_size", "workers"]
+    + ["use_multiprocessing", "verbose"],
+}
+
+
+DROPPED = {
+    "max_q_size": "Keras 3 has no such argument",
+    "max_queue_size": "Keras 3 has no such argument",
+    "nb_worker": "Keras 3 has no such argument",
+    "workers": "Keras 3 has no such argument",
+    "pickle_safe": "Keras 3 has no such argument",
+    "use_multiprocessing": "Keras 3 has no such argument",
+}
+
+
+STEPS = ("steps_per_epoch", "validation_steps", "steps")
+
+
+def of_a_model(call) -> bool:
+    """Whether a method's owner may be a model: not a module, and not the script's own class."""
+    receiver, script = call.receiver, call.script
+    if receiver is None:
+        return False
+    name = dotted(receiver)
+    made = [one for one in script.facts.assigned.get(name, ()) if isinstance(one, cst.Call)]
+    if made and all(script.facts.own_classes.get(dotted(one.func)) is False for one in made):
+        return False
+    if name in script.facts.models:
+        return True
+    if name and script.names.raw(receiver):
+        return False
+    if call.method in script.facts.own_methods | script.foreign_methods:
+        return any(script.facts.makes_model(value) for value in made)
+    return True
+
+
+class Generators(CallRule):
+    """Train, evaluate and predict from a generator with the methods for arrays.
+
+    Before:
+        def batches():
+            while True:
+                yield x, y
+        model.fit_generator(batches(), steps_per_epoch=2, nb_epoch=1, workers=4)
+        model.evaluate_generator(generator=batches(), steps=2)
+    After:
+        def batches():
+            while True:
+                yield x, y
+        model.fit(batches(), steps_per_epoch=2, epochs=1)
+        model.evaluate(batches(), steps=2)
+    """
+
+    methods = tuple(GENERATOR_METHODS)
+
+    def change(self, call):
+        if not of_a_model(call):
+            return
+        old, new = call.method, GENERATOR_METHODS[call.method]
+        keras_1 = call.script.facts.keras_1 and not any(
+            call.keyword(word) is not None for word in (*STEPS, "epochs")
+        )
+        names = list(POSITIONS[old])
+        if keras_1:
+            names[1] = "samples_per_epoch" if new == "fit" else "val_samples"
+            if new == "fit":
+                names[6] = "nb_val_samples"
+        if not call.starred:
+            call.name_positional(names, 1)
+        if call.keyword("generator") is not None:
+            self._first(call)
+        call.call_instead(new)
+        call.change(f"{old}(", f"{new}(", "one method for arrays and generators")
+        for name, why in DROPPED.items():
+            call.drop(name, why)
+
+    def _first(self, call):
+        arg = next(a for a in call.args if a.keyword and a.keyword.value == "generator")
+        plain = arg.with_changes(keyword=None, equal=cst.MaybeSentinel.DEFAULT)
+        if call.args[0] is arg:
+            call.args[0] = plain
+        else:
+            call.args = [
+                a.with_changes(keyword=cst.Name("x")) if a is arg else a for a in call.args
+            ]
+
+
+def flow_behind(script, generator) -> cst.Call | None:
+    """The call of `flow` or `flow_from_directory` that made a generator, if it is seen."""
+    if isinstance(generator, cst.Call) and isinstance(generator.func, cst.Attribute):
+        if generator.func.attr.value in ("flow", "flow_from_directory", "flow_from_dataframe"):
+            return generator
+        return None
+    name = dotted(generator) if generator is not None else ""
+    if name and len(script.facts.assigned.get(name, ())) == 1:
+        return script.facts.flows.get(name)
+    return None
+
+
+def makes_float(script, value, depth=0) -> bool:
+    """Whether an expression ends in a division or in NumPy's ceil, as far as it is seen."""
+    if isinstance(value, cst.BinaryOperation):
+        if isinstance(value.operator, cst.Divide):
+            return True
+        if isinstance(value.operator, (cst.Add, cst.Subtract, cst.Multiply)):
+            return makes_float(script, value.left, depth) or makes_float(script, value.right, depth)
+    if isinstance(value, cst.Call):
+        return script.names.raw(value.func) in ("numpy.ceil", "numpy.floor", "numpy.round")
+    if isinstance(value, (cst.Name, cst.Attribute)) and depth < 3:
+        return any(
+            makes_float(script, one, depth + 1)
+            for one in script.facts.assigned.get(dotted(value), ())
+        )
+    return isinstance(value, cst.Float)
+
+
+class Yields(StatementRule):
+    """Yield tuples from a generator that trains.
+
+    Before:
+        def pairs():
+            while True:
+                yield [x, y]
+        model.fit_generator(pairs(), steps_per_epoch=1, epochs=1)
+    After:
+        def pairs():
+            while True:
+                yield (x, y)
+        model.fit(pairs(), steps_per_epoch=1, epochs=1)
+    """
+
+    def statement(self, original, updated, script):
+        if not isinstance(original, cst.Expr) or not isinstance(original.value, cst.Yield):
+            return None
+        if not script.trains_from_generators:
+            return None
+        value = updated.value.value
+        new = _tuples(value)
+        if new is value or value is None:
+            return None
+        script.change(
+            original,
+            script.code(original),
+            script.module.code_for_node(new),
+            "Keras 3 takes tuples, not lists",
+        )
+        return [updated.with_changes(value=updated.value.with_changes(value=new))]
+
+
+def _tuples(node, depth=0):
+    if isinstance(node, cst.List) and depth < 3 and node.elements:
+        inner = [e.with_changes(value=_tuples(e.value, depth + 1)) for e in node.elements]
+        code = ", ".join(
+            cst.Module([]).code_for_node(e.with_changes(comma=cst.MaybeSentinel.DEFAULT))
+            for e in inner
+        )
+        return cst.parse_expression(f"({code}{',' if len(inner) == 1 else ''})")
+    if isinstance(node, cst.Tuple) and depth < 3:
+        inner = [e.with_changes(value=_tuples(e.value, depth + 1)) for e in node.elements]
+        if any(a.value is not b.value for a, b in zip(inner, node.elements, strict=True)):
+            return node.with_changes(elements=inner)
+    return node
+
+
+class NextMethod(CallRule):
+    """Take the next batch with the function `next`.
+
+    Before:
+        def batches():
+            while True:
+                yield x, y
+        source = batches()
+        first, labels = source.next()
+    After:
+        def batches():
+            while True:
+                yield x, y
+        source = batches()
+        first, labels = next(source)
+    """
+
+    methods = ("next",)
+
+    def change(self, call):
+        if call.args or call.receiver is None:
+            return
+        script, name = call.script, dotted(call.receiver)
+        flow = flow_behind(script, call.receiver) is not None
+        made = script.facts.assigned.get(name, ())
+        own = any(
+            isinstance(value, cst.Call)
+            and dotted(value.func).rpartition(".")[2] in script.facts.generators
+            for value in made
+        )
+        if flow or own:
+            call.replace(f"next({script.module.code_for_node(call.updated_receiver)})")
+            call.change(f"{name}.next()", f"next({name})", "Python 3")

@@ -1,0 +1,207 @@
+"""Optimizers, their defaults, and the names of losses."""
+
+import libcst as cst
+
+from ..facts import literal
+from ..names import dotted
+from .base import CallRule, ExpressionRule
+
+CLASSES = ("SGD", "Adam", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam", "AdamW", "Ftrl")
+# The learning rates of Keras 1 and 2.
+OLD_RATES = {
+    "SGD": "0.01",
+    "Adam": "0.001",
+    "RMSprop": "0.001",
+    "Adagrad": "0.01",
+    "Adadelta": "1.0",
+    "Adamax": "0.002",
+    "Nadam": "0.002",
+}
+CHANGED_RATES = ("Adagrad", "Adadelta", "Adamax", "Nadam")
+# The order of the arguments in Keras 1 and 2, where it is another one today.
+OLD_ORDER = {
+    "SGD": ["learning_rate", "momentum", "decay", "nesterov"],
+    "RMSprop": ["learning_rate", "rho", "epsilon", "decay"],
+    "Adam": ["learning_rate", "beta_1", "beta_2", "epsilon", "decay", "amsgrad"],
+    "Adagrad": ["learning_rate", "epsilon", "decay"],
+    "Adadelta": ["learning_rate", "rho", "epsilon", "decay"],
+    "Adamax": ["learning_rate", "beta_1", "beta_2", "epsilon", "decay"],
+    "Nadam": ["learning_rate", "beta_1", "beta_2", "epsilon", "schedule_decay"],
+}
+SAFE = {"SGD": 2, "RMSprop": 2, "Adam": 4, "Adagrad": 1, "Adadelta": 3, "Adamax": 4, "Nadam": 4}
+
+
+class OptimizerArguments(CallRule):
+    """Name the learning rate as today, and keep its decay.
+
+    Before:
+        from keras.optimizers import SGD, Adam
+        slow = Adam(lr=0.0001)
+        decaying = SGD(lr=0.1, decay=1e-4, momentum=0.9)
+    After:
+        from keras.optimizers import SGD, Adam
+        from keras.optimizers.schedules import InverseTimeDecay
+        slow = Adam(learning_rate=0.0001)
+        decaying = SGD(learning_rate=InverseTimeDecay(0.1, 1, 1e-4), momentum=0.9)
+    """
+
+    functions = tuple(f"keras.optimizers.{name}" for name in CLASSES)
+
+    def change(self, call):
+        name = call.full.rpartition(".")[2]
+        why = "its name in Keras 3"
+        positional = len(call.positional)
+        if positional > SAFE.get(name, 9) and not call.starred:
+            call.name_positional(OLD_ORDER[name], 1)
+            call.change("positional arguments", "named ones", "the order is another one in Keras 3")
+        call.rename("lr", "learning_rate", why)
+        epsilon = call.keyword("epsilon")
+        if epsilon is not None and call.code(epsilon) == "None":
+            call.drop("epsilon", "None is not a number")
+        call.drop("schedule_decay", "Keras 3 has no such argument")
+        self._decay(call, name)
+
+    def _decay(self, call, name):
+        decay = call.keyword("decay")
+        if decay is None:
+            return
+        text = call.code(decay)
+        if text in ("0", "0.", "0.0", "None"):
+            call.drop("decay", "it is ignored")
+            return
+        if call.script.facts.changes_rate:
+            call.drop("decay", "it is ignored")
+            call.script.silent(
+                call.original,
+                f"decay={text} is left out: another line sets the learning rate, and a schedule "
+                "does not allow that",
+            )
+            return
+        rate = call.value("learning_rate", 0)
+        rate = OLD_RATES.get(name, "0.001") if rate is None else call.code(rate)
+        schedule = call.script.need("keras.optimizers.schedules", "InverseTimeDecay")
+        call.remove(next(a for a in call.args if a.keyword and a.keyword.value == "decay"))
+        new = f"{schedule}({rate}, 1, {text})"
+        if call.positional:
+            call.put_positional(0, new)
+        else:
+            call.put("learning_rate", new)
+        call.change(f"decay={text}", new, "decay is ignored; this is what Keras 2 computed")
+
+
+class OldDefaults(CallRule):
+    """Keep the learning rate that an optimizer had by default.
+
+    Before:
+        from keras.optimizers import Adadelta
+        optimizer = Adadelta()
+        from keras.optimizers import Adam
+        other = Adam(lr=0.001)
+    After:
+        from keras.optimizers import Adadelta
+        optimizer = Adadelta(learning_rate=1.0)
+        from keras.optimizers import Adam
+        other = Adam(learning_rate=0.001)
+    """
+
+    functions = tuple(f"keras.optimizers.{name}" for name in CHANGED_RATES)
+    methods = ("compile",)
+
+    def change(self, call):
+        script = call.script
+        if call.full.startswith("keras.optimizers."):
+            name = call.full.rpartition(".")[2]
+            if script.names.raw(call.original.func).startswith("tensorflow") or call.starred:
+                return
+            if call.value("learning_rate", 0) is None:
+                call.put("learning_rate", OLD_RATES[name])
+                call.change(
+                    f"{name}()",
+                    f"{name}(learning_rate={OLD_RATES[name]})",
+                    "the default was this; today it is 0.001",
+                    certain=False,
+                    behaviour=True,
+                )
+            return
+        if call.method != "compile":
+            return
+        given = call.value("optimizer", 0)
+        text = literal(given)
+        for name in CHANGED_RATES:
+            if text == name.lower() and not script.uses_tensorflow_keras:
+                made = f"{script.need('keras.optimizers', name)}(learning_rate={OLD_RATES[name]})"
+                if call.keyword("optimizer") is not None:
+                    call.put("optimizer", made)
+                else:
+                    call.put_positional(0, made)
+                call.change(
+                    repr(text),
+                    made,
+                    "the default rate was this; today it is 0.001",
+                    certain=False,
+                    behaviour=True,
+                )
+
+
+class LearningRateAttribute(ExpressionRule):
+    """Read and set the learning rate by its name of today.
+
+    Before:
+        rate = model.optimizer.lr
+    After:
+        rate = model.optimizer.learning_rate
+    """
+
+    nodes = ("Attribute",)
+
+    def expression(self, original, updated, script):
+        if original.attr.value != "lr":
+            return None
+        owner = dotted(original.value)
+        made = [
+            value
+            for value in script.facts.assigned.get(owner, ())
+            if isinstance(value, cst.Call)
+            and script.names.full(value.func).startswith("keras.optimizers.")
+        ]
+        if not (owner.endswith(".optimizer") or made):
+            return None
+        script.change(original, f"{owner}.lr", f"{owner}.learning_rate", "its name in Keras 3")
+        return updated.with_changes(attr=cst.Name("learning_rate"))
+
+
+LOSSES = {
+    "kullback_leibler_divergence": "kl_divergence",
+    "cosine_proximity": "cosine_similarity",
+    "cosine": "cosine_similarity",
+    "logcosh": "log_cosh",
+    "huber_loss": "huber",
+}
+
+
+class LossNames(CallRule):
+    """Name a loss or a metric as today.
+
+    Before:
+        model.compile('sgd', loss='kullback_leibler_divergence')
+    After:
+        model.compile('sgd', loss='kl_divergence')
+    """
+
+    methods = ("compile",)
+
+    def change(self, call):
+        for word, position in (("loss", 1), ("metrics", 2)):
+            value = call.value(word, position)
+            for node in [value, *(e.value for e in getattr(value, "elements", ()))]:
+                new = LOSSES.get(literal(node) or "")
+                if new and isinstance(node, cst.SimpleString):
+                    call.args = [
+                        a.with_changes(
+                            value=a.value.deep_replace(
+                                node, node.with_changes(value=f"{node.quote}{new}{node.quote}")
+                            )
+                        )
+                        for a in call.args
+                    ]
+                    call.change(literal(node), new, "its name in Keras 3")

@@ -1,0 +1,144 @@
+"""Structures and checkpoints, apart from the names of files (see `filenames`)."""
+
+import libcst as cst
+
+from ..facts import literal
+from ..names import dotted
+from ..paths import ends
+from .base import CallRule
+
+
+class Yaml(CallRule):
+    """Keep the structure as JSON; Keras 3 has no YAML.
+
+    Before:
+        from keras.models import model_from_yaml
+        text = model.to_yaml()
+        model = model_from_yaml(text)
+    After:
+        from keras.models import model_from_json
+        text = model.to_json()
+        model = model_from_json(text)
+    """
+
+    methods = ("to_yaml", "model_from_yaml")
+    functions = ("keras.models.model_from_yaml", "keras.models.model_from_json")
+
+    def change(self, call):
+        if call.method == "to_yaml":
+            call.call_instead("to_json")
+            call.change("to_yaml(", "to_json(", "YAML could run code, so Keras 3 has none")
+        elif dotted(call.original.func).endswith("model_from_yaml"):
+            name = dotted(call.original.func).replace("model_from_yaml", "model_from_json")
+            call.func = cst.parse_expression(name)
+            call.change("model_from_yaml(", "model_from_json(", "Keras 3 has no YAML")
+            call.script.silent(
+                call.original, "a YAML file of Keras 1 or 2 cannot be read; build the model in code"
+            )
+
+
+class FolderOfWeights(CallRule):
+    """Make the folder that a checkpoint of TensorFlow made by itself.
+
+    Before:
+        model.save_weights('saved/checkpoint')
+    After:
+        import os
+        os.makedirs('saved', exist_ok=True)
+        model.save_weights('saved/checkpoint.weights.h5')
+    """
+
+    methods = ("save_weights",)
+
+    def change(self, call):
+        args = call.original.args
+        found = ends(call.script, args[0].value) if args else []
+        if not any("/" in text and not text.endswith((".h5", ".hdf5")) for _, text, _ in found):
+            return
+        system, text = call.script.need_module("os"), literal(args[0].value)
+        folder = f"{system}.path.dirname({call.code(args[0].value)})"
+        if text is not None:
+            folder = repr(text.rpartition("/")[0])
+        line = f"{system}.makedirs({folder}, exist_ok=True)"
+        call.script.pending.append(line)
+        call.change("no such folder", line, "save_weights makes no folder")
+
+
+class LatestCheckpoint(CallRule):
+    """Find the newest file of weights by its time.
+
+    Before:
+        import tensorflow as tf
+        model.save_weights("s/cp.ckpt")
+        newest = tf.train.latest_checkpoint("s")
+        model.load_weights(newest)
+    After:
+        import tensorflow as tf
+        import os
+        import glob
+        os.makedirs('s', exist_ok=True)
+        model.save_weights("s/cp.weights.h5")
+        newest = max(glob.glob(os.path.join("s", "*.weights.h5")), key=os.path.getmtime)
+        model.load_weights(newest)
+    """
+
+    functions = ("tensorflow.train.latest_checkpoint",)
+
+    def change(self, call):
+        if call.script.facts_of_tf_checkpoint or not call.positional:
+            return
+        folder = call.code(call.positional[0].value)
+        system, find = call.script.need_module("os"), call.script.need_module("glob")
+        made = (
+            f'max({find}.glob({system}.path.join({folder}, "*.weights.h5")), '
+            f"key={system}.path.getmtime)"
+        )
+        call.replace(made)
+        call.change(call.code(call.original), made, "the newest file; Keras 3 writes .weights.h5")
+
+
+class LambdaModels(CallRule):
+    """Load a model of your own that has a `Lambda` layer.
+
+    Before:
+        from keras.layers import Dense, Lambda
+        from keras.models import Sequential, load_model
+        model = Sequential()
+        model.add(Lambda(lambda v: v * 2, input_shape=(8,)))
+        model.add(Dense(1, init='uniform'))
+        model.save('doubled.h5')
+        model = load_model('doubled.h5')
+    After:
+        from keras.layers import Dense, Lambda
+        from keras.models import Sequential, load_model
+        from keras import Input
+        model = Sequential()
+        model.add(Input((8,)))
+        model.add(Lambda(lambda v: v * 2))
+        model.add(Dense(1, kernel_initializer='uniform'))
+        model.save('doubled.keras')
+        model = load_model('doubled.keras', safe_mode=False)
+    """
+
+    functions = ("keras.models.load_model",)
+
+    def change(self, call):
+        if not call.script.facts.lambdas or call.starred or call.keyword("safe_mode") is not None:
+            return
+        call.put("safe_mode", "False")
+        call.change(
+            "load_model(…)",
+            "load_model(…, safe_mode=False)",
+            "your own Lambda layer; a file from a stranger could run code",
+        )
+        if call.script.facts.lambda_names:
+            call.script.undecided(
+                call.original,
+                f"the Lambda layer uses {_listed(call.script.facts.lambda_names)}, which a "
+                "loaded model does not find: build the model in code and load its weights, or "
+                "give the function a name and @keras.saving.register_keras_serializable()",
+            )
+
+
+def _listed(names):
+    return ", ".join(sorted(names))

@@ -1,0 +1,315 @@
+"""`fit` and its old relatives."""
+
+import re
+
+import libcst as cst
+
+from ..facts import literal
+from ..names import dotted
+from .base import CallRule, ExpressionRule
+from .generators import (
+    DROPPED,
+    GENERATOR_METHODS,
+    STEPS,
+    flow_behind,
+    makes_float,
+    of_a_model,
+)
+
+OLD_NAME = "its name since Keras 2"
+# Positional arguments of Keras 2, with their names of today; "" for what is gone.
+
+
+class FitArguments(CallRule):
+    """Give the arguments of `fit` their names of today, and count batches instead of samples.
+
+    Before:
+        model.fit(x, y, nb_epoch=1, show_accuracy=True)
+        model.fit(x, y, steps_per_epoch=len(x) / 2, epochs=1, batch_size=2)
+    After:
+        model.fit(x, y, epochs=1)
+        model.fit(x, y, steps_per_epoch=len(x) // 2, epochs=1, batch_size=2)
+    """
+
+    methods = ("fit", "evaluate", "predict", *GENERATOR_METHODS, "train_on_batch", "test_on_batch")
+
+    def change(self, call):
+        if not of_a_model(call):
+            return
+        call.rename("nb_epoch", "epochs", OLD_NAME)
+        call.rename("nb_epochs", "epochs", OLD_NAME)
+        if call.keyword("epochs") is not None or call.keyword("callbacks") is not None:
+            for name, why in DROPPED.items():
+                call.drop(name, why)
+        if call.method in ("fit", "evaluate", "train_on_batch", "test_on_batch"):
+            call.drop("show_accuracy", "compile(metrics=['accuracy']) does it")
+        if call.method == "fit":
+            call.rename("X", "x", OLD_NAME)
+        self._samples(call, "samples_per_epoch", "steps_per_epoch", call.value("x", 0))
+        self._samples(call, "nb_val_samples", "validation_steps", call.keyword("validation_data"))
+        self._samples(call, "val_samples", "steps", call.value("x", 0))
+        for name in STEPS:
+            self._whole_number(call, name)
+        self._endless(call, 0, "steps_per_epoch" if "fit" in call.method else "steps")
+        self._endless(call, "validation_data", "validation_steps")
+
+    def _samples(self, call, old, new, generator):
+        value = call.keyword(old)
+        if value is None:
+            return
+        samples, batch = call.code(value), self._batch_size(call.script, generator)
+        if batch is None:
+            guess = call.script.batch_size_name()
+            if guess is None:
+                call.rename(old, new, "counts batches, not samples")
+                call.script.undecided(
+                    call.original,
+                    f"{new}={samples} was a number of samples: divide it by the size of a batch",
+                )
+                return
+            call.script.undecided(
+                call.original, f"{new}: check that a batch of the generator has {guess} samples"
+            )
+            batch = guess
+        simple = re.fullmatch(r"[\w.]+|len\([\w.]+\)|[\w.]+\[0\]|\d+", samples)
+        call.rename(old, new, "counts batches, not samples")
+        if batch == "1":
+            return
+        numbers = samples.isdigit() and batch.isdigit()
+        if numbers:
+            made = str(max(1, int(samples) // int(batch)))
+        else:
+            made = f"max(1, {samples if simple else f'({samples})'} // {batch})"
+        call.put(new, made)
+        call.change(f"{old}={samples}", f"{new}={made}", "counts batches, not samples")
+
+    def _batch_size(self, script, generator):
+        """The size of a batch that the generator yields, as code; None if that is not seen."""
+        flow = flow_behind(script, generator)
+        if flow is not None:
+            for arg in flow.args:
+                if arg.keyword is not None and arg.keyword.value == "batch_size":
+                    return script.code(arg.value)
+            given = [arg for arg in flow.args if arg.keyword is None]
+            method = flow.func.attr.value
+            if method == "flow" and len(given) > 2:
+                return script.code(given[2].value)
+            return "32"
+        if isinstance(generator, cst.Name):
+            values = script.facts.assigned.get(generator.value, ())
+            generator = values[0] if len(values) == 1 else generator
+        if isinstance(generator, cst.Call):
+            for arg in generator.args:
+                if arg.keyword is not None and arg.keyword.value == "batch_size":
+                    return script.code(arg.value)
+                if arg.keyword is None and "batch" in script.code(arg.value).lower():
+                    return script.code(arg.value)
+            name = dotted(generator.func).rpartition(".")[2]
+            parameters = [
+                one for one in script.facts.parameters.get(name, ()) if one.name.value != "self"
+            ]
+            for parameter, arg in zip(parameters, generator.args, strict=False):
+                if arg.keyword is None and "batch" in parameter.name.value.lower():
+                    return script.code(arg.value)
+            for parameter in parameters[len(generator.args) :]:
+                if "batch" in parameter.name.value.lower() and parameter.default is not None:
+                    return script.code(parameter.default)
+        return None
+
+    def _whole_number(self, call, name):
+        value = call.keyword(name)
+        if value is None:
+            return
+        code = call.code(value)
+        if isinstance(value, cst.BinaryOperation) and isinstance(value.operator, cst.Divide):
+            new = value.with_changes(
+                operator=cst.FloorDivide(
+                    value.operator.whitespace_before, value.operator.whitespace_after
+                )
+            )
+            call.put(name, new)
+            call.change(f"{name}={code}", f"{name}={call.code(new)}", "must be a whole number")
+            return
+        if not makes_float(call.script, value):
+            return
+        call.put(name, f"int({code})")
+        call.change(f"{name}={code}", f"{name}=int({code})", "must be a whole number")
+
+    def _endless(self, call, where, steps):
+        """Keep the old meaning of steps for the iterators of ImageDataGenerator."""
+        script, count = call.script, call.keyword(steps)
+        generator = call.value("x", 0) if where == 0 else call.keyword(where)
+        if count is None or generator is None or flow_behind(script, generator) is None:
+            return
+        code = call.code(generator)
+        if call.code(count) == f"len({code})":
+            return
+        made = f"(batch for batch in {code})"
+        if where == 0 and call.positional:
+            call.put_positional(0, made)
+        else:
+            call.put("x" if where == 0 else where, made)
+        call.change(
+            code if len(code) < 40 else "the iterator",
+            "(batch for batch in …)",
+            f"{steps} counts on across epochs; the iterator alone would end after each pass",
+        )
+
+
+class CompileArguments(CallRule):
+    """Leave out what `compile` no longer knows, and add the metric that `fit` used to show.
+
+    Before:
+        model.compile(loss='mse', optimizer='sgd', class_mode='binary')
+        model.fit(x, y, nb_epoch=1, show_accuracy=True)
+    After:
+        model.compile(loss='mse', optimizer='sgd', metrics=['accuracy'])
+        model.fit(x, y, epochs=1)
+    """
+
+    methods = ("compile",)
+
+    def change(self, call):
+        if not of_a_model(call):
+            return
+        call.drop("class_mode", "the loss says it")
+        for name in ("sample_weight_mode", "target_tensors", "theano_mode"):
+            call.drop(name, "Keras 3 has no such argument")
+        if call.script.facts.shows_accuracy and call.value("metrics", 2) is None:
+            call.put("metrics", "['accuracy']")
+            call.change("show_accuracy=True in fit", "metrics=['accuracy']", "it belongs here now")
+
+
+class Classes(CallRule):
+    """Predict classes from what `predict` returns.
+
+    Before:
+        from keras.layers import Dense
+        from keras.models import Sequential
+        model = Sequential()
+        model.add(Dense(3, activation='softmax', init='uniform'))
+        model.compile('sgd', 'categorical_crossentropy')
+        classes = model.predict_classes(x)
+        chances = model.predict_proba(x)
+    After:
+        from keras.layers import Dense
+        from keras.models import Sequential
+        model = Sequential()
+        model.add(Dense(3, activation='softmax', kernel_initializer='uniform'))
+        model.compile('sgd', 'categorical_crossentropy')
+        classes = model.predict(x).argmax(axis=-1)
+        chances = model.predict(x)
+    """
+
+    methods = ("predict_classes", "predict_proba")
+
+    def change(self, call):
+        if not of_a_model(call):
+            return
+        script = call.script
+        if call.method == "predict_proba":
+            if dotted(call.receiver) in script.facts.models:
+                call.call_instead("predict")
+                call.change("predict_proba(", "predict(", "the method is gone")
+            return
+        many = {"categorical_crossentropy", "sparse_categorical_crossentropy"} & script.facts.losses
+        two = "binary_crossentropy" in script.facts.losses
+        if not many and not two:
+            many = "softmax" in script.facts.last_activations
+            two = "sigmoid" in script.facts.last_activations and not many
+        call.call_instead("predict")
+        inner = script.module.code_for_node(call.build())
+        if many and not two:
+            call.replace(f"{inner}.argmax(axis=-1)")
+        elif two and not many:
+            call.replace(f'({inner} > 0.5).astype("int32")')
+        else:
+            call.replace(
+                f"(lambda p: p.argmax(axis=-1) if p.shape[-1] > 1 else (p > 0.5).astype('int32'))"
+                f"({inner})"
+            )
+        call.change(
+            "predict_classes(", "predict(…) and a threshold or argmax", "the method is gone"
+        )
+
+
+class MetricsNames(ExpressionRule):
+    """Write the name of a metric where `metrics_names` was asked for it.
+
+    Before:
+        model.compile('sgd', 'mse', metrics=['accuracy'])
+        model.fit(x, y, nb_epoch=1)
+        print(model.metrics_names[1])
+    After:
+        model.compile('sgd', 'mse', metrics=['accuracy'])
+        model.fit(x, y, epochs=1)
+        print('accuracy')
+    """
+
+    nodes = ("Subscript",)
+
+    def expression(self, original, updated, script):
+        owner = original.value
+        if not isinstance(owner, cst.Attribute) or owner.attr.value != "metrics_names":
+            return None
+        index = script.code(original.slice[0]) if len(original.slice) == 1 else ""
+        names = ["loss", *script.metric_list]
+        if not index.isdigit() or int(index) >= len(names) or script.metric_list is None:
+            script.silent(
+                original,
+                "metrics_names holds 'loss' and 'compile_metrics' only; use "
+                "model.evaluate(..., return_dict=True)",
+            )
+            return None
+        name = names[int(index)]
+        quote = '"' if script.source.text.count('"') > script.source.text.count("'") else "'"
+        made = f"{quote}{name}{quote}"
+        script.change(original, script.code(original), made, "metrics_names says 'compile_metrics'")
+        return cst.parse_expression(made)
+
+
+class OneGpu(CallRule):
+    """Train on one device where several were asked for in the old way.
+
+    Before:
+        from keras.utils import multi_gpu_model
+        parallel = multi_gpu_model(model, gpus=2)
+    After:
+        parallel = model
+    """
+
+    functions = ("keras.utils.multi_gpu_model",)
+
+    def change(self, call):
+        model = call.value("model", 0)
+        if model is not None:
+            call.replace(call.code(model))
+            call.change("multi_gpu_model(…)", call.code(model), "the function is gone")
+
+
+class NoteModelUse(CallRule):
+    """Tell of calls that go on but do something else today.
+
+    Before:
+        model.fit(x, y, nb_epoch=1)
+        literal = 1
+    After:
+        model.fit(x, y, epochs=1)
+        literal = 1
+    """
+
+    functions = ("keras.utils.plot_model",)
+    methods = ("pop",)
+
+    def change(self, call):
+        if call.full == "keras.utils.plot_model":
+            call.script.undecided(
+                call.original, "plot_model: run pip install pydot, and install Graphviz"
+            )
+            return
+        if dotted(call.receiver).endswith(".layers") and literal(call.receiver) is None:
+            call.script.silent(
+                call.original,
+                f"{dotted(call.receiver)}.pop() changes a copy of the list: build a new model from "
+                "the output of the layer before",
+            )
