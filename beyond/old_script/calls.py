@@ -77,8 +77,10 @@ class CallEdit:
         """Report a change at the line of this call (see `report.Change`)."""
         self.script.change(self.original, old, new, why, certain, behaviour)
 
-    def rename(self, old: str, new: str, why: str, certain: bool = True) -> bool:
-        """Give a named argument its name of today."""
+    def rename(
+        self, old: str, new: str, why: str, certain: bool = True, made: str | None = None
+    ) -> bool:
+        """Give a named argument its name of today, and the value `made` (code) if that is given."""
         if self.keyword(old) is None or self.keyword(new) is not None:
             return False
         value = self.code(self.keyword(old))
@@ -88,7 +90,9 @@ class CallEdit:
             else arg
             for arg in self.args
         ]
-        self.change(f"{old}={value}", f"{new}={value}", why, certain)
+        if made is not None:
+            self.put(new, made)
+        self.change(f"{old}={value}", f"{new}={value if made is None else made}", why, certain)
         return True
 
     def drop(self, name: str, why: str, certain: bool = True) -> cst.BaseExpression | None:

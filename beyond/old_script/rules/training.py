@@ -72,16 +72,13 @@ class FitArguments(CallRule):
             )
             batch = guess
         simple = re.fullmatch(r"[\w.]+|len\([\w.]+\)|[\w.]+\[0\]|\d+", samples)
-        call.rename(old, new, "counts batches, not samples")
         if batch == "1":
-            return
-        numbers = samples.isdigit() and batch.isdigit()
-        if numbers:
+            made = None
+        elif samples.isdigit() and batch.isdigit():
             made = str(max(1, int(samples) // int(batch)))
         else:
             made = f"max(1, {samples if simple else f'({samples})'} // {batch})"
-        call.put(new, made)
-        call.change(f"{old}={samples}", f"{new}={made}", "counts batches, not samples")
+        call.rename(old, new, "counts batches, not samples", made=made)
 
     def _batch_size(self, script, generator):
         """The size of a batch that the generator yields, as code; None if that is not seen."""
