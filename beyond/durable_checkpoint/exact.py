@@ -11,24 +11,21 @@ import keras
 
 from . import (
     backup_file,
+    chosen_backup,
     content,
     errors,
     files,
     fits,
-    missing_state,
     records,
     same_training,
     what_is_kept,
 )
 from .batches import ShuffledBatches
 from .checkpoint import DurableCheckpoint
-from .errors import CorruptCheckpointError
 from .locks import FileLock
 from .signals import Asked, say
 from .tracked import Tracked
 from .writer import BackgroundWriter
-
-FORMAT = 2  # of the file
 
 
 class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
@@ -173,15 +170,13 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         self._expect_whole_epochs()
         self.model._initial_epoch = None
         self._tracked = [Tracked(thing) for thing in self.track]
-        callbacks = fits.callbacks_of_this_fit()
         self._swaps = [
-            callback
-            for callback in (callbacks.callbacks if callbacks is not None else ())
-            if isinstance(callback, keras.callbacks.SwapEMAWeights)
-            and not any(callback is thing for thing in self.track)
+            swap
+            for swap in fits.of_this_fit(keras.callbacks.SwapEMAWeights)
+            if not any(swap is thing for thing in self.track)
         ]
         what_is_kept.check(self._model, self._tracked, self.filepath)
-        self._check_what_is_trained_on()
+        what_is_kept.check_data(self._data, self.save_freq, self.params.get("steps"), self.filepath)
         try:
             os.makedirs(self._folder, exist_ok=True)
             self._lock.acquire(fits.Fit(self))
@@ -209,7 +204,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
                 self._close()
                 raise ValueError(
                     f"{self.filepath} holds a backup of epoch {self._found.header['epoch'] + 1}, "
-                    f"but fit begins with epoch {epoch + 1}. {self._remedy()}"
+                    f"but fit begins with epoch {epoch + 1}. {chosen_backup.REMEDY}"
                 )
         if self._data is not None:
             self._data.start(epoch, batch)
@@ -279,82 +274,27 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             self._shortened.__exit__(None, None, None)
             self._shortened = None
 
-    # ---- which training is this?
-
-    def _check_what_is_trained_on(self):
-        if self._data is None:
-            if self.save_freq != "epoch":
-                warnings.warn(
-                    f"{self.filepath}: backups are made between epochs only, since the position in "
-                    "this data is not known. Train on ShuffledBatches, and put it into track."
-                )
-            return
-        steps = self.params.get("steps")
-        if steps not in (None, len(self._data)):
-            raise ValueError(
-                f"fit trains on {steps} batches in an epoch, the ShuffledBatches in track has "
-                f"{len(self._data)}: train on it, without steps_per_epoch"
-            )
-
-    def _refuse_another_training(self, header):
-        if self._data is not None:
-            self._data.start(header["epoch"])
-        if header.get("format") != FORMAT:
-            raise ValueError(
-                f"{self.filepath} holds a backup by another version of durable_checkpoint. Finish "
-                "its training with that version, choose another backup_dir, or delete this one to "
-                "begin anew."
-            )
-        problem = same_training.difference(
-            header, self._model, self.track, self._data, self._swaps
-        ) or missing_state.make(self._model, header, self._data)
-        if problem:
-            raise ValueError(
-                f"{self.filepath} holds a backup of another training: {problem}. {self._remedy()}"
-            )
-        changed = records.versions_that_differ(header["versions"])
-        if changed:
-            say(
-                f"{self.filepath}: the backup was made with other versions ({'; '.join(changed)}). "
-                "It is used; the same bits are not certain"
-            )
-
-    def _remedy(self):
-        return (
-            "Go on as it was begun, choose another backup_dir, or delete this one to begin anew; "
-            "nothing was changed."
-        )
-
     # ---- finding a backup, and putting it back
 
     def _find_a_backup(self):
-        found, damaged = backup_file.read_all(self._folder)
-        if not found:
-            if damaged:
-                raise CorruptCheckpointError(
-                    self._folder,
-                    f"no valid backup: {'; '.join(damaged)}. Delete the folder to begin anew",
-                )
+        self._found = chosen_backup.choose(
+            self._folder, self.filepath, self._model, self.track, self._data, self._swaps
+        )
+        if self._found is None:
             if os.path.exists(self._weights_path):
                 warnings.warn(
                     f"{self.filepath} holds a backup by keras.callbacks.BackupAndRestore, which "
                     "has not all of a training's state. It is not used."
                 )
             return
-        newest = max(found, key=lambda backup: backup.header["number"])
-        header = newest.header
-        self._refuse_another_training(header)
-        if damaged:
-            place = f"epoch {header['epoch'] + 1}, batch {header['batch'] + 1}"
-            say(f"{damaged[0]}: going on from {newest.path}, at {place}")
-        self._found = newest
+        header = self._found.header
         self._number = header["number"]
         epochs = self.params.get("epochs", header["epoch"] + 1)
         over = header["ended"] and (header["stopped"] or header["epoch"] == epochs)
         if not over and header["epoch"] >= epochs:
             raise ValueError(
                 f"{self.filepath} holds a backup of epoch {header['epoch'] + 1}, but fit is to end "
-                f"after epoch {epochs}. {self._remedy()}"
+                f"after epoch {epochs}. {chosen_backup.REMEDY}"
             )
         self._model._initial_epoch = epochs if over else header["epoch"]
         self._current_epoch = header["epoch"]
@@ -388,7 +328,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         buffers = self._spare_buffers.pop() if self._spare_buffers else None
         taken = content.Content(model, self._tracked, self._swaps, buffers)
         header = {
-            "format": FORMAT,
+            "format": backup_file.FORMAT,
             "versions": records.versions(),
             "number": self._number,
             "epoch": epoch,

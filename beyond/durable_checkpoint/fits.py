@@ -76,6 +76,16 @@ def callbacks_of_this_fit() -> keras.callbacks.CallbackList | None:
     return None
 
 
+def of_this_fit(kind: type) -> list:
+    """The callbacks of this class in the `fit` that is calling one of them just now."""
+    callbacks = callbacks_of_this_fit()
+    return [
+        callback
+        for callback in (callbacks.callbacks if callbacks is not None else ())
+        if isinstance(callback, kind)
+    ]
+
+
 def is_running_in(frame: types.FrameType | None, model: keras.Model) -> bool:
     """Whether `model.fit`, Keras's or the model's own, is among the callers of `frame`."""
     while frame is not None:

@@ -5,6 +5,7 @@ import warnings
 import keras
 
 from . import reach
+from .batches import ShuffledBatches
 from .tracked import Tracked
 
 
@@ -36,4 +37,31 @@ def check(model: keras.Model, tracked: list[Tracked], place: str) -> None:
             f"{place}: the model has state that no backup can hold: {', '.join(lost)}. Keep it "
             "outside of the model, and give it to track in an object with get_state() and "
             "set_state()."
+        )
+
+
+def check_data(
+    data: ShuffledBatches | None, save_freq: str | int, steps: int | None, place: str
+) -> None:
+    """Warn if backups in mid-epoch are asked for and cannot be made; refuse other data.
+
+    Arguments:
+        data: The `ShuffledBatches` in `track`.
+        save_freq: As given to `ExactBackupAndRestore`.
+        steps: Batches of an epoch of `fit`, None if it does not know.
+        place: The folder of the backups, for messages.
+
+    Raises:
+        ValueError: `fit` trains on another number of batches than `data` has.
+    """
+    if data is None:
+        if save_freq != "epoch":
+            warnings.warn(
+                f"{place}: backups are made between epochs only, since the position in this data "
+                "is not known. Train on ShuffledBatches, and put it into track."
+            )
+    elif steps not in (None, len(data)):
+        raise ValueError(
+            f"fit trains on {steps} batches in an epoch, the ShuffledBatches in track has "
+            f"{len(data)}: train on it, without steps_per_epoch"
         )
