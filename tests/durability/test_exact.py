@@ -908,7 +908,7 @@ def test_a_backup_of_other_versions_is_used_and_said(tmp_path, whole, capfd, mon
 
 def test_a_backup_in_an_older_format_is_refused(tmp_path, monkeypatch):
     with monkeypatch.context() as before:
-        before.setattr(durable_checkpoint.exact, "FORMAT", 1)
+        before.setattr(durable_checkpoint.backup_file, "FORMAT", 1)
         interrupt(tmp_path, before=8)
     held = backed_up(tmp_path)
     with pytest.raises(ValueError, match="another version of durable_checkpoint"):
