@@ -1,6 +1,7 @@
 """The commands: `python -m old_script rewrite train.py`, `run train.py`, `explain "message"`."""
 
 import argparse
+import os
 import sys
 
 from .errors import OldScriptError
@@ -35,9 +36,14 @@ def main(arguments: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        return COMMANDS[chosen.command](chosen)
+        status = COMMANDS[chosen.command](chosen)
+        sys.stdout.flush()
+        return status
     except OldScriptError as error:
         print(error, file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader, `head` or `less`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 

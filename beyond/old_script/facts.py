@@ -59,6 +59,7 @@ class Facts(walks.Visitor):
         generators: Functions of the script that yield.
         changes_rate: A callback or a line changes the learning rate.
         keras_1: A word that only Keras 1 had.
+        keras_3: A module that Keras 1 and 2 did not have.
         validates: Some `fit` has validation data (or passes arguments that cannot be seen).
         first_layers: Call of a first layer -> the statement or list that it stands in.
         backend: Names of `keras.backend` that are used.
@@ -76,7 +77,8 @@ class Facts(walks.Visitor):
         self.own_classes: dict[str, bool] = {}
         self.flows: dict[str, cst.Call] = {}
         self.generators: set[str] = set()
-        self.changes_rate = self.keras_1 = self.validates = self.fits = self.lambdas = False
+        self.changes_rate = self.keras_1 = self.keras_3 = False
+        self.validates = self.fits = self.lambdas = False
         self.shows_accuracy = False
         self.first_layers: dict[cst.Call, cst.CSTNode] = {}
         self.backend: set[str] = set()
@@ -175,6 +177,8 @@ class Facts(walks.Visitor):
             self.keras_1 = self.keras_1 or not full or full.startswith("keras.")
         if full == "keras.layers.merge":
             self.keras_1 = True
+        if full.startswith(("keras.ops.", "keras.random.")):
+            self.keras_3 = True
         if full in CHANGES_RATE:
             self.changes_rate = True
         if full == "keras.layers.Lambda" and any(

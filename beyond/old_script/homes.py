@@ -66,7 +66,6 @@ RENAMED = {
     ("keras.regularizers", "activity_l2"): ("keras.regularizers", "l2"),
     ("keras.regularizers", "activity_l1l2"): ("keras.regularizers", "l1_l2"),
     ("keras.utils", "plot"): ("keras.utils", "plot_model"),
-    ("keras.utils", "print_summary"): ("keras.utils", "plot_model"),
     ("keras.models", "Network"): ("keras.models", "Model"),
     ("keras.layers", "CuDNNLSTM"): ("keras.layers", "LSTM"),
     ("keras.layers", "CuDNNGRU"): ("keras.layers", "GRU"),
@@ -109,6 +108,7 @@ GONE = {
         "multi_gpu_model",
     ): "the model is used as it is, on one GPU; for several, build "
     "and compile the model under tf.distribute.MirroredStrategy().scope()",
+    ("keras.utils", "print_summary"): "write model.summary() for print_summary(model)",
     ("keras.utils", "HDF5Matrix"): "read the array with h5py: h5py.File(path)[name][:]",
     ("keras.models", "Graph"): "build the network with keras.Model(inputs, outputs)",
     (

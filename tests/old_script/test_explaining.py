@@ -90,3 +90,15 @@ def test_run_keeps_the_exit_status(end, status, tmp_path):
     assert "{'learning_rate': 0.1}" in run.stdout and "['one', '--two']" in run.stdout
     assert ("history" in run.stdout) == (status == 1)
     assert (tmp_path / "train_keras3.py").exists()
+
+
+def test_a_reader_that_has_seen_enough_gets_no_traceback():
+    command = [sys.executable, "-m", "old_script", "explain", "KeyError: 'acc'"]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "beyond")}
+    reading, writing = os.pipe()
+    os.close(reading)
+    run = subprocess.run(
+        command, stdout=writing, stderr=subprocess.PIPE, text=True, env=environment, check=False
+    )
+    os.close(writing)
+    assert run.returncode == 1 and run.stderr == ""

@@ -105,3 +105,22 @@ def test_5000_lines():
     text = long_script(1000) + "# a comment\nvalue = 1\n" * 2000
     result = old_script.rewrite_text(text)
     assert result.text.count("\n") >= 5000 and "nb_epoch=" not in result.text
+
+
+def test_the_third_number_of_a_convolution_is_the_stride_in_a_script_for_keras_3():
+    text = "import keras\nlayer = keras.layers.Conv2D(3, 3, 2)\n"
+    today = f"{text}ones = keras.ops.ones((1,))\nrate = keras.optimizers.Adam(lr=0.1)\n"
+    assert "Conv2D(3, (3, 2))" in old_script.rewrite_text(text).text
+    assert old_script.rewrite_text(today).text == today.replace("lr=", "learning_rate=")
+
+
+def test_an_axis_that_bears_its_old_name_is_given_once():
+    old = "from keras import backend as K\nwide = K.expand_dims(x, dim=1)\n"
+    assert "expand_dims(x, axis=1)" in old_script.rewrite_text(old).text
+
+
+def test_what_prints_a_summary_is_not_made_a_picture():
+    old = "from keras.utils import print_summary, np_utils\nprint_summary(model)\n"
+    result = old_script.rewrite_text(old)
+    assert "plot_model" not in result.text
+    assert any("model.summary()" in str(note) for note in result.findings.undecided)

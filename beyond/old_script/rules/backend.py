@@ -87,9 +87,9 @@ class BackendFunctions(CallRule):
             return f"{module()}.clip("
         if name in ("argmax", "argmin", "expand_dims", "concatenate"):
             call.func = cst.parse_expression(f"{module()}.{name}")
+            call.rename("dim", "axis", "its name since Keras 2")
             if len(args) < 2 and call.keyword("axis") is None:
                 call.put("axis", "-1")
-            call.rename("dim", "axis", "its name since Keras 2")
             return f"{module()}.{name}("
         if name == "one_hot" and len(call.args) == 2:
             call.rename("nb_classes", "num_classes", "its name since Keras 2")

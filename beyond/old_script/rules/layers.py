@@ -185,6 +185,8 @@ class KernelSizes(CallRule):
             ]
             call.change(", ".join(words), f"kernel_size={value}", "one argument since Keras 2")
             return
+        if script.facts.keras_3:
+            return  # its third number is meant as the stride
         if len(given) == size + 1 and not call.starred and call.keyword("strides") is None:
             if not all(_is_number(arg.value) for arg in given[1:]):
                 return
