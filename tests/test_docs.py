@@ -172,7 +172,7 @@ def test_every_program_that_a_page_starts_exists(page):
 
 def test_the_commands_that_need_wsl_are_those_that_use_unix():
     text = (REPOSITORY / "docs" / "INSTALL.md").read_text()
-    (named,) = re.findall(r"^scripts ((?:\d\d(?:, | and )?)+), which use Unix", text, re.MULTILINE)
+    (named,) = re.findall(r"scripts ((?:\d\d(?:, | and )?)+),\s+which\s+use\s+Unix", text)
     unix = re.compile(
         r"signal\.SIG|os\.fork|import resource|os\.killpg|(?:from|import) durable_checkpoint"
     )
