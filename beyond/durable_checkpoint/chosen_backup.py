@@ -65,3 +65,24 @@ def choose(
         moment = f"epoch {header['epoch'] + 1}, batch {header['batch'] + 1}"
         say(f"{damaged[0]}: going on from {newest.path}, at {moment}")
     return newest
+
+
+def first_epoch(header: dict, epochs: int, place: str) -> int:
+    """The epoch with which `fit` begins, from 0; `epochs` if the training has ended.
+
+    Arguments:
+        header: Of the backup that `choose` has chosen.
+        epochs: After how many `fit` is to end.
+        place: The folder as the user wrote it, for messages.
+
+    Raises:
+        ValueError: The backup is of a later epoch.
+    """
+    if header["ended"] and (header["stopped"] or header["epoch"] == epochs):
+        return epochs
+    if header["epoch"] >= epochs:
+        raise ValueError(
+            f"{place} holds a backup of epoch {header['epoch'] + 1}, but fit is to end after epoch "
+            f"{epochs}. {REMEDY}"
+        )
+    return header["epoch"]

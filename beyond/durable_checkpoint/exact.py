@@ -139,8 +139,12 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         self.filepath = os.fspath(backup_dir)
         self._folder = os.path.realpath(backup_dir)
         self._spare_buffers: list[list] = []
-        self._failed = None
-        self._shortened = None
+        self._failed: OSError | None = None
+        self._found: backup_file.Backup | None = None
+        # Epoch and batch, from 0: where the training is, and of the newest backup.
+        self._position = (0, 0)
+        self._backed_up: tuple[int, int] | None = None
+        self._shortened: warnings.catch_warnings | None = None
         self._swaps: list[keras.callbacks.SwapEMAWeights] = []
         self._writer = BackgroundWriter(
             "ExactBackupAndRestore",
@@ -166,7 +170,8 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
                 f"keras.Input, or call it on a batch of data. {self.model.name} is not built."
             )
         self._number = self._batches_since_last = self._batches_seen = 0
-        self._position = self._backed_up = self._found = self._failed = None
+        self._position = (0, 0)
+        self._backed_up = self._found = self._failed = None
         self._expect_whole_epochs()
         self.model._initial_epoch = None
         self._tracked = [Tracked(thing) for thing in self.track]
@@ -217,8 +222,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             self._shortened.__enter__()
             warnings.filterwarnings("ignore", message="Your input ran out of data")
             return
-        if self._found is not None:
-            self._restore()
+        self._restore()
         self._back_up_if_due(at_least_once=self._backed_up is None)
 
     def on_train_batch_begin(self, batch, logs=None):
@@ -289,17 +293,14 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             return
         header = self._found.header
         self._number = header["number"]
-        epochs = self.params.get("epochs", header["epoch"] + 1)
-        over = header["ended"] and (header["stopped"] or header["epoch"] == epochs)
-        if not over and header["epoch"] >= epochs:
-            raise ValueError(
-                f"{self.filepath} holds a backup of epoch {header['epoch'] + 1}, but fit is to end "
-                f"after epoch {epochs}. {chosen_backup.REMEDY}"
-            )
-        self._model._initial_epoch = epochs if over else header["epoch"]
         self._current_epoch = header["epoch"]
+        self._model._initial_epoch = chosen_backup.first_epoch(
+            header, self.params.get("epochs", header["epoch"] + 1), self.filepath
+        )
 
     def _restore(self):
+        if self._found is None:
+            return
         header = self._found.header
         content.put_back(self._found, self._model, self._tracked, self._swaps)
         self._found = None
@@ -375,9 +376,8 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
     # ---- signals
 
     def _what_follows_a_signal(self):
-        if self._data is not None:
-            return "then a backup is made"
-        return "then going back to its epoch's start"
+        made = self._data is not None
+        return "then a backup is made" if made else "then going back to its epoch's start"
 
     def _leave_if_asked(self):
         asked = self._asked.signal
@@ -391,7 +391,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         self._exit(asked)
 
     def _exit(self, asked):
-        epoch, batch = self._backed_up
+        epoch, batch = self._backed_up or self._position
         say(
             f"{self.filepath}: backed up at epoch {epoch + 1}, batch {batch + 1}; "
             "run the same command again to go on"

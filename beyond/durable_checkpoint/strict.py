@@ -318,12 +318,11 @@ def _contents_of(thing):
     """Attributes of an optimizer that is not built, with the content of its lists, and the like."""
     contents = {}
     for name, value in vars(thing).items():
+        content: dict | list | None = None
         if name == "_tracker":
             content = {store: set(ids) for store, ids in value.stored_ids.items()}
         elif isinstance(value, (list, set, dict)):
             content = list(value.items() if isinstance(value, dict) else value)
-        else:
-            content = None
         contents[name] = (value, content)
     return contents
 
@@ -343,7 +342,7 @@ def _set_contents(thing, contents):
             list.__setitem__(value, slice(None), content)
             if hasattr(value, "_storage"):  # a list of TensorFlow's
                 value._storage[:] = content
-                value._last_wrapped_list_snapshot = list(content)
+                vars(value)["_last_wrapped_list_snapshot"] = list(content)
         elif isinstance(value, set):
             set.clear(value)
             set.update(value, content)

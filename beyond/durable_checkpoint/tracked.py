@@ -25,11 +25,11 @@ class Tracked:
     def __init__(self, thing):
         self.thing = thing
         self._of_keras = {"_model", "_params", "params"}
-        own = set()
+        own: set[str] = set()
         if self._is_plain_callback():
             for kind in type(thing).__mro__:
                 if "__init__" in vars(kind):
-                    names = inspect.signature(kind.__init__).parameters.keys()
+                    names = inspect.signature(vars(kind)["__init__"]).parameters.keys()
                     group = self._of_keras if kind.__module__.startswith("keras.") else own
                     group.update(names)
         self._settings = {name: _as_text(vars(thing).get(name)) for name in own - self._of_keras}
@@ -112,6 +112,6 @@ def _as_text(value):
     """`value` for comparison, None if it cannot be encoded: then it is taken for a setting."""
     if callable(value) or not can_be_encoded(value):
         return None
-    arrays = []
+    arrays: list[np.ndarray] = []
     text = json.dumps(encoded(value, arrays))
     return text, [array.tobytes() for array in arrays]

@@ -785,6 +785,28 @@ def test_asked_to_end_with_a_full_disk_it_says_so_and_the_older_backup_is_there(
     assert resuming.train(tmp_path) == whole
 
 
+def test_after_a_resume_the_numbers_of_the_backups_go_on(tmp_path):
+    """Or the next backup would be taken for an older one than that of before."""
+    numbers = []
+    for epochs in (3, 4, 5):
+        batches = numbered()
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        backup = ExactBackupAndRestore(
+            tmp_path / "backup", track=[batches], delete_checkpoint=False, background=False
+        )
+        model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[backup])
+        there = [
+            json.loads(path.with_suffix(".npz.json").read_text()) for path in generations(tmp_path)
+        ]
+        numbers += [record["number"] for record in there]
+        assert [record["epoch"] for record in there] == [epochs + 1, epochs]
+    assert numbers[0::2] == sorted(set(numbers[0::2]))
+    assert all(
+        newer - older == 1 for newer, older in zip(numbers[0::2], numbers[1::2], strict=True)
+    )
+
+
 # ------------------------------------------------------------------ ShuffledBatches
 
 
