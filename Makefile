@@ -30,6 +30,7 @@ LOCK := $(if $(filter tensorflow,$(KERAS_BACKEND)),scripts,beyond)
 ENVIRONMENT := .venv/installed-$(VERSION)-$(LOCK)
 BEYOND_ENVIRONMENT := .venv/installed-$(VERSION)-beyond
 TORCH_ENVIRONMENT := .venv/installed-$(VERSION)-torch
+SITE_ENVIRONMENT := .venv/installed-$(VERSION)-site
 
 SCRIPTS := $(basename $(sort $(wildcard [0-9][0-9]_*.py)))
 BEYOND := $(basename $(notdir $(sort $(wildcard beyond/[0-9][0-9]_*.py))))
@@ -167,6 +168,8 @@ ifeq ($(LOCK),scripts)
 $(BEYOND_ENVIRONMENT): | $(ENVIRONMENT)
 endif
 
+$(SITE_ENVIRONMENT): | $(BEYOND_ENVIRONMENT)
+
 torch: $(TORCH_ENVIRONMENT)
 
 # Without hashes, so that any build of this version will do: for a processor, for CUDA, for ROCm.
@@ -209,6 +212,7 @@ lock: $(BEYOND_ENVIRONMENT)
 	LOCK="$$UV pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --no-header $(LOCK_FLAGS)" && \
 	$$LOCK --generate-hashes --extra scripts --extra test -o requirements/scripts.txt pyproject.toml && \
 	$$LOCK --generate-hashes --extra scripts --extra test --extra beyond -c requirements/scripts.txt -o requirements/beyond.txt pyproject.toml && \
+	$$LOCK --generate-hashes --extra scripts --extra test --extra beyond --extra site -c requirements/beyond.txt -o requirements/site.txt pyproject.toml && \
 	$$LOCK --extra torch -c requirements/beyond.txt -o requirements/torch.txt pyproject.toml && \
 	echo $(OLD_FILES) | $$LOCK --generate-hashes --no-deps -o requirements/old-files.txt -
 

@@ -1,0 +1,51 @@
+"""What stands around the text of a page: the other languages, and the links to its notebook."""
+
+import posixpath
+
+from sphinx.application import Sphinx
+
+# Sphinx's name of a language -> its folder in the site, and its own name.
+LANGUAGES = {"en": ("", "English"), "zh_CN": ("zh", "中文"), "ru": ("ru", "Русский")}
+
+
+def root_of_site(pagename: str, language: str) -> str:
+    """The way from this page up to the folder that holds all languages."""
+    levels = pagename.count("/") + (1 if LANGUAGES[language][0] else 0)
+    return "../" * levels
+
+
+def frame(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """Add what the templates use."""
+    language = app.config.language
+    up = root_of_site(pagename, language)
+    of_pages = pagename in app.env.found_docs or pagename in ("search", "genindex")
+    name = f"{pagename}.html" if of_pages else "README.html"
+    context["languages"] = [
+        {
+            "code": code.replace("_", "-"),
+            "name": own_name,
+            "address": f"{up}{folder}/{name}" if folder else f"{up}{name}",
+            "chosen": code == language,
+        }
+        for code, (folder, own_name) in LANGUAGES.items()
+    ]
+    source = app.env.doc2path(pagename, base=False) if pagename in app.env.found_docs else ""
+    if str(source).endswith(".py"):
+        repository = app.config.repository_address
+        owner = repository.removeprefix("https://github.com/")
+        book = f"{posixpath.basename(pagename)}.ipynb"
+        context["notebook"] = {
+            "download": f"{up}notebooks/{book}",
+            "name": book,
+            "colab": f"https://colab.research.google.com/github/{owner}/blob/notebooks/{book}",
+            "binder": f"https://mybinder.org/v2/gh/{owner}/main?urlpath=lab/tree/{source}",
+        }
+    context["translated_page"] = language != "en"
+    if language != "en" and doctree is not None:
+        progress = app.env.metadata[pagename].get("translation_progress", {})
+        context["untranslated"] = progress.get("total", 0) - progress.get("translated", 0)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("html-page-context", frame)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
