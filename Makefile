@@ -67,7 +67,7 @@ STALE := $(sort \
 	$(if $(OF_BACKEND),$(shell grep -L '"backend": "$(KERAS_BACKEND)"' $(OF_BACKEND))) \
 	$(if $(PRESENT),$(shell grep -L '"python": "$(VERSION)\.' $(PRESENT))))
 
-.PHONY: help all test beyond torch test-beyond pitfalls torture bench sweep figures lock audit clean distclean check-settings check-data stale $(NUMBERS)
+.PHONY: help all test beyond torch notebooks site test-site catalogues test-beyond pitfalls torture bench sweep figures lock audit clean distclean check-settings check-data stale $(NUMBERS)
 
 help:
 	@echo "make all        make the environment, run scripts 01 to 10, show their results"
@@ -81,6 +81,9 @@ help:
 	@echo "make bench      time 01, 02 and 04 against Keras 2, and saving against stock Keras"
 	@echo "make sweep      run the scripts for 20 seeds, derive tests/expected.json (1 to 2 hours)"
 	@echo "make figures    renew the tables and figures of the pages, from make all and make beyond with PyTorch"
+	@echo "make notebooks  run every script as a notebook, with its outputs: out/notebooks (10 minutes)"
+	@echo "make site       make notebooks, then the pages with these outputs; shows where they lie"
+	@echo "make test-site  prove the pages in a real browser (needs Chromium)"
 	@echo "make lock       resolve the lock files from pyproject.toml (LOCK_FLAGS=--upgrade: newest)"
 	@echo "make audit      ask PyPI for advisories about what the lock files pin (needs a network)"
 	@echo "make clean      remove out/; make distclean removes the environment too"
@@ -101,7 +104,7 @@ beyond: $(BEYOND_RUNS)
 test: all
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
-	$(PYTEST) $(BEYOND_TESTS:%=--ignore %) tests
+	$(PYTEST) $(BEYOND_TESTS:%=--ignore %) --ignore tests/in_browser tests
 
 test-beyond: beyond
 	.venv/bin/python -m mypy
@@ -171,6 +174,20 @@ endif
 $(SITE_ENVIRONMENT): | $(BEYOND_ENVIRONMENT)
 
 torch: $(TORCH_ENVIRONMENT)
+
+# The notebooks choose what runs side by side. Each says what it was run with, so none is run twice.
+notebooks: $(SITE_ENVIRONMENT) check-data
+	@.venv/bin/python tools/notebooks.py
+
+site: notebooks
+	@.venv/bin/python tools/pages.py
+
+test-site: site
+	$(PYTEST) tests/in_browser
+
+# Renew what the translators work on: docs/site/locale.
+catalogues: notebooks
+	@.venv/bin/python tools/pages.py catalogues
 
 # Without hashes, so that any build of this version will do: for a processor, for CUDA, for ROCm.
 $(TORCH_ENVIRONMENT): requirements/torch.txt | $(BEYOND_ENVIRONMENT)

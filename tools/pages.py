@@ -30,7 +30,7 @@ SITE = REPOSITORY / "out" / "site"
 SOURCES = SITE / "source"
 HTML = SITE / "html"
 LANGUAGES = {"en": "", "zh_CN": "zh", "ru": "ru"}  # Sphinx's name -> folder in the site
-TRANSLATED = ("README", "01_*", "02_*", "03_*")
+TRANSLATED = ("README", "01_", "02_", "03_")  # how the names of these pages begin
 THUMBNAIL_WIDTH = 480
 
 DOCUMENTS = {
@@ -94,7 +94,7 @@ def write(name: str, text: str) -> None:
         target.write_text(text, encoding="utf-8")
 
 
-def stage() -> None:
+def stage(with_outputs: bool = True) -> None:
     """Lay the sources of the pages into out/site/source, as they lie in the repository."""
     shutil.rmtree(SOURCES, ignore_errors=True)
     write("README.md", landing_page())
@@ -106,6 +106,9 @@ def stage() -> None:
     for script in recording.scripts():
         book = json.loads(recording.record_of(script).read_text(encoding="utf-8"))
         book["metadata"].pop(recording.KEY)
+        for cell in book["cells"]:
+            if not with_outputs and "outputs" in cell:
+                cell["outputs"] = []
         write(f"{page_of(script)}.py", json.dumps(book, indent=1, ensure_ascii=False))
     shutil.copytree(REPOSITORY / "docs" / "figures", SOURCES / "docs" / "figures")
     shutil.copytree(SETTINGS / "locale", SOURCES / "locale")
@@ -180,6 +183,7 @@ def build(languages: list[str]) -> None:
         sphinx("html", language, target)
         for leftover in (".buildinfo", "objects.inv"):
             (target / leftover).unlink(missing_ok=True)
+        shutil.rmtree(target / "_sources", ignore_errors=True)
         shutil.copyfile(target / "README.html", target / "index.html")
         print(f"{language}: {time.perf_counter() - start:.0f} s", flush=True)
     (HTML / ".nojekyll").touch()
@@ -189,13 +193,13 @@ def build(languages: list[str]) -> None:
 
 def catalogues() -> None:
     """Renew what the translators work on, docs/site/locale, from today's English."""
-    stage()
+    stage(with_outputs=False)
     target = SITE / "gettext"
     shutil.rmtree(target, ignore_errors=True)
     sphinx("gettext", "en", target)
     for template in target.rglob("*.pot"):
         name = template.relative_to(target).with_suffix("").as_posix()
-        if not any(pathlib.PurePath(name).match(pattern) for pattern in TRANSLATED):
+        if not name.startswith(TRANSLATED):
             template.unlink()
     others = [option for code in LANGUAGES if code != "en" for option in ("-l", code)]
     command = [sys.executable, "-m", "sphinx_intl", "update", "--no-obsolete", "-p", str(target)]

@@ -43,11 +43,13 @@ myst_heading_anchors = 4
 default_role = "literal"  # docstrings have code between single backquotes
 add_module_names = False
 autodoc_typehints = "signature"
+maximum_signature_line_length = 60
 autodoc_member_order = "bysource"
 # The names under "Raises" and types of NumPy and Keras have no page here.
 nitpicky = False
 suppress_warnings = ["misc.highlighting_failure"]  # docs/OLD_ARTICLES.md shows code that is broken
 
+smartquotes = False  # a message is searched for as it is written
 language = "en"  # tools/pages.py names the others
 locale_dirs = ["locale"]  # in the staged sources
 gettext_compact = False
@@ -82,7 +84,5 @@ html_sidebars = {
         "sidebar/scroll-end.html",
     ]
 }
-pygments_style = "default"
-pygments_dark_style = "github-dark"
 copybutton_selector = "div.cell_input div.highlight > pre, div:not(.output) > div.highlight > pre"
 copybutton_exclude = ".linenos, .gp, .go"
