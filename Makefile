@@ -186,7 +186,7 @@ test-site: site
 	$(PYTEST) tests/in_browser
 
 # Renew what the translators work on: docs/site/locale.
-catalogues: notebooks
+catalogues: $(SITE_ENVIRONMENT)
 	@.venv/bin/python tools/pages.py catalogues
 
 # Without hashes, so that any build of this version will do: for a processor, for CUDA, for ROCm.

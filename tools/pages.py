@@ -104,22 +104,26 @@ def stage(with_outputs: bool = True) -> None:
         if page != "docs/api":
             write(f"{page}.md", (REPOSITORY / f"{page}.md").read_text(encoding="utf-8"))
     for script in recording.scripts():
-        book = json.loads(recording.record_of(script).read_text(encoding="utf-8"))
-        book["metadata"].pop(recording.KEY)
-        for cell in book["cells"]:
-            if not with_outputs and "outputs" in cell:
-                cell["outputs"] = []
+        if with_outputs:
+            book = json.loads(recording.record_of(script).read_text(encoding="utf-8"))
+            del book["metadata"][recording.KEY]
+        else:
+            book = notebooks.notebook(script)
         write(f"{page_of(script)}.py", json.dumps(book, indent=1, ensure_ascii=False))
     shutil.copytree(REPOSITORY / "docs" / "figures", SOURCES / "docs" / "figures")
-    shutil.copytree(SETTINGS / "locale", SOURCES / "locale")
-    thumbnails()
+    for catalogue in SETTINGS.glob("locale/*/LC_MESSAGES/*.po"):
+        write(catalogue.relative_to(SETTINGS).as_posix(), catalogue.read_text(encoding="utf-8"))
+    thumbnails(with_outputs)
 
 
-def thumbnails() -> None:
+def thumbnails(with_outputs: bool) -> None:
     """A small copy of each lesson's figure, as it came out of the recorded run."""
     folder = SOURCES / "thumbnails"
     folder.mkdir()
     for script in recording.scripts():
+        if not with_outputs:
+            Image.new("RGB", (1, 1)).save(folder / f"{script.stem}.png")
+            continue
         book = json.loads(recording.record_of(script).read_text(encoding="utf-8"))
         outputs = [output for cell in book["cells"] for output in cell.get("outputs", [])]
         (png,) = [o["data"]["image/png"] for o in outputs if "image/png" in o.get("data", {})]
@@ -210,10 +214,10 @@ def catalogues() -> None:
 def main(words: list[str]) -> None:
     if not set(words) <= {*LANGUAGES, "catalogues"}:
         sys.exit(__doc__)
-    refuse_old_outputs()
     if words == ["catalogues"]:
         catalogues()
     else:
+        refuse_old_outputs()
         build(words or list(LANGUAGES))
 
 

@@ -54,8 +54,8 @@ def search(visitor, query: str, folder: str = "") -> list[str]:
         ("Failed to format this callback filepath", "failed-to-format-this-callback-filepath"),
         # With other numbers, and more words than the heading has, as a terminal shows it.
         (
-            "UserWarning: Skipping variable loading for optimizer 'adam', because it has 14 variables "
-            "whereas the saved optimizer has 2 variables.",
+            "UserWarning: Skipping variable loading for optimizer 'adam', because it has 14 "
+            + "variables whereas the saved optimizer has 2 variables.",
             "skipping-variable-loading-for-optimizer",
         ),
     ],
@@ -134,6 +134,7 @@ def test_screenshots(visitor, name, size):
     visitor.page.screenshot(path=target, full_page=False)
     smallest = visitor.page.evaluate(
         """() => Math.min(...[...document.querySelectorAll("article p, article li, article pre")]
-            .filter(one => one.offsetParent).map(one => parseFloat(getComputedStyle(one).fontSize)))"""
+            .filter(one => one.offsetParent)
+            .map(one => parseFloat(getComputedStyle(one).fontSize)))"""
     )
     assert smallest >= 12
