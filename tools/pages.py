@@ -30,7 +30,7 @@ SITE = REPOSITORY / "out" / "site"
 SOURCES = SITE / "source"
 HTML = SITE / "html"
 LANGUAGES = {"en": "", "zh_CN": "zh", "ru": "ru"}  # Sphinx's name -> folder in the site
-TRANSLATED = ("README", "01_", "02_", "03_")  # how the names of these pages begin
+TRANSLATED = ("README", "lessons", "01_", "02_", "03_")  # how the names of these pages begin
 THUMBNAIL_WIDTH = 480
 
 DOCUMENTS = {

@@ -40,10 +40,12 @@ def frame(app: Sphinx, pagename: str, templatename: str, context: dict, doctree)
             "colab": f"https://colab.research.google.com/github/{owner}/blob/notebooks/{book}",
             "binder": f"https://mybinder.org/v2/gh/{owner}/main?urlpath=lab/tree/{source}",
         }
-    context["translated_page"] = language != "en"
     if language != "en" and doctree is not None:
         progress = app.env.metadata[pagename].get("translation_progress", {})
-        context["untranslated"] = progress.get("total", 0) - progress.get("translated", 0)
+        translated, total = progress.get("translated", 0), progress.get("total", 0)
+        context["translation"] = (
+            "none" if not translated else "part" if translated < total else "whole"
+        )
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
