@@ -2,6 +2,7 @@
 
 import posixpath
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
 # Sphinx's name of a language -> its folder in the site, and its own name.
@@ -12,6 +13,18 @@ def root_of_site(pagename: str, language: str) -> str:
     """The way from this page up to the folder that holds all languages."""
     levels = pagename.count("/") + (1 if LANGUAGES[language][0] else 0)
     return "../" * levels
+
+
+def translation(page: nodes.document) -> str:
+    """How much of this page is translated: none, part or whole."""
+    parts = [
+        node.get("classes", [])
+        for kind in (nodes.paragraph, nodes.title)
+        for node in page.findall(kind)
+    ]
+    if not any("translated" in classes for classes in parts):
+        return "none"
+    return "part" if any("untranslated" in classes for classes in parts) else "whole"
 
 
 def frame(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
@@ -41,11 +54,7 @@ def frame(app: Sphinx, pagename: str, templatename: str, context: dict, doctree)
             "binder": f"https://mybinder.org/v2/gh/{owner}/main?urlpath=lab/tree/{source}",
         }
     if language != "en" and doctree is not None:
-        progress = app.env.metadata[pagename].get("translation_progress", {})
-        translated, total = progress.get("translated", 0), progress.get("total", 0)
-        context["translation"] = (
-            "none" if not translated else "part" if translated < total else "whole"
-        )
+        context["translation"] = translation(doctree)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -133,8 +133,10 @@ def test_the_search_works_in_each_language(visitor, folder, query, page):
     assert visitor.troubles == []
 
 
-def test_a_changed_paragraph_falls_back_to_english(tmp_path):
+def test_a_changed_paragraph_falls_back_to_english(tmp_path, monkeypatch):
     """Sphinx compares the whole paragraph: one changed word, and its translation is not used."""
+    monkeypatch.syspath_prepend(str(pages.SETTINGS))
+    from page_frame import translation
     from sphinx.application import Sphinx
 
     source = tmp_path / "source"
@@ -156,3 +158,4 @@ def test_a_changed_paragraph_falls_back_to_english(tmp_path):
     text = (out / "index.html").read_text(encoding="utf-8")
     assert "Один." in text and "Два." not in text
     assert re.search(r'<p class="untranslated">Two and more', text)
+    assert translation(app.env.get_doctree("index")) == "part"
