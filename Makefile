@@ -84,6 +84,7 @@ help:
 	@echo "make notebooks  run every script as a notebook, with its outputs: out/notebooks (10 minutes)"
 	@echo "make site       make notebooks, then the pages with these outputs; shows where they lie"
 	@echo "make test-site  prove the pages in a real browser (needs Chromium)"
+	@echo "make catalogues renew what translators of the pages work on: docs/site/locale"
 	@echo "make lock       resolve the lock files from pyproject.toml (LOCK_FLAGS=--upgrade: newest)"
 	@echo "make audit      ask PyPI for advisories about what the lock files pin (needs a network)"
 	@echo "make clean      remove out/; make distclean removes the environment too"
