@@ -14,13 +14,21 @@ SEEN = ["index", "lessons", "06_resume_training", "docs/PITFALLS", "docs/api"]
 MISSING_IMAGES = """() => [...document.images]
     .filter(image => { image.loading = "eager"; return !(image.complete && image.naturalWidth); })
     .map(image => image.src)"""
+# The theme lets its column of text scroll, so the width of the document alone says nothing: what
+# reaches out of the window must lie in a part of the article that scrolls and is itself inside.
 TOO_WIDE = """() => {
     const width = document.documentElement.clientWidth;
-    if (document.scrollingElement.scrollWidth <= width) return [];
-    return [`${document.scrollingElement.scrollWidth} of ${width}`,
-        ...[...document.querySelectorAll("article *")]
-        .filter(one => one.getBoundingClientRect().right > width + 1)
-        .map(one => one.tagName + " " + one.textContent.trim().slice(0, 60)).slice(0, 3)];
+    const outside = one => one.getBoundingClientRect().right > width + 1;
+    const scrolls = one => {
+        for (; one && one.tagName !== "ARTICLE"; one = one.parentElement)
+            if (getComputedStyle(one).overflowX !== "visible" && !outside(one)) return true;
+        return false;
+    };
+    const wide = [...document.querySelectorAll("article *")]
+        .filter(one => one.getClientRects().length && outside(one) && !scrolls(one))
+        .map(one => one.tagName + " " + one.textContent.trim().slice(0, 60));
+    const whole = document.scrollingElement.scrollWidth;
+    return whole > width ? [`${whole} of ${width}`, ...wide.slice(0, 3)] : wide.slice(0, 3);
 }"""
 
 
