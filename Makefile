@@ -237,7 +237,8 @@ lock: $(BEYOND_ENVIRONMENT)
 # --strict: a package that could not be looked up fails the audit, it does not pass it.
 audit: $(BEYOND_ENVIRONMENT)
 	.venv/bin/python -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off \
-		-r requirements/scripts.txt -r requirements/beyond.txt -r requirements/old-files.txt
+		-r requirements/scripts.txt -r requirements/beyond.txt -r requirements/site.txt \
+		-r requirements/old-files.txt
 	.venv/bin/python -m pip_audit --strict --disable-pip --no-deps --progress-spinner off \
 		-r requirements/torch.txt
 

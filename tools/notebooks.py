@@ -2,6 +2,7 @@
 
     python tools/notebooks.py          those whose record is missing or out of date
     python tools/notebooks.py 03 12    these, in any case
+    python tools/notebooks.py convert FOLDER    run nothing: notebooks without outputs, there
 
 Each script runs once, in a Jupyter kernel of this Python. Its root is a folder of links to the
 repository, out/notebooks/root, so `out/` keeps what `make all` left. Scripts of part one run two at
@@ -281,7 +282,22 @@ async def run_all(chosen: list[pathlib.Path]) -> list[str]:
     return list(failed.values())
 
 
-def main(numbers: list[str]) -> int:
+def convert(folder: pathlib.Path) -> None:
+    """Write every script as a notebook without outputs into this folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for script in recording.scripts():
+        nbformat.write(notebook(script), folder / f"{script.stem}.ipynb")
+
+
+def main(words: list[str]) -> int:
+    if words[:1] == ["convert"] and len(words) == 2:
+        convert(pathlib.Path(words[1]))
+        return 0
+    return run_wanted(words)
+
+
+def run_wanted(numbers: list[str]) -> int:
+    """Run the scripts with these numbers, or those whose record is not good; the exit status."""
     make_root()
     chosen = wanted(numbers)
     if not chosen:

@@ -51,7 +51,7 @@ def frame(app: Sphinx, pagename: str, templatename: str, context: dict, doctree)
             "download": f"{up}notebooks/{book}",
             "name": book,
             "colab": f"https://colab.research.google.com/github/{owner}/blob/gh-pages/notebooks/{book}",
-            "binder": f"https://mybinder.org/v2/gh/{owner}/main?urlpath=lab/tree/{source}",
+            "binder": f"https://mybinder.org/v2/gh/{owner}/main?urlpath=lab/tree/notebooks/{book}",
         }
     if language != "en" and doctree is not None:
         context["translation"] = translation(doctree)

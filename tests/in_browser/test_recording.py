@@ -156,3 +156,16 @@ def test_the_mirror_keeps_the_results_of_make_all_apart():
     assert not (notebooks.ROOT / "out").is_symlink()
     found = json.loads((notebooks.ROOT / "out/01_checkpoint_improvements/result.json").read_text())
     assert found["script"] == "01_checkpoint_improvements"
+
+
+def test_scripts_become_notebooks_without_outputs(tmp_path):
+    """As Binder has them: .binder/postBuild names this command, and the pages lead to its files."""
+    assert notebooks.main(["convert", str(tmp_path)]) == 0
+    found = sorted(path.stem for path in tmp_path.glob("*.ipynb"))
+    assert found == sorted(script.stem for script in recording.scripts())
+    book = nbformat.read(tmp_path / "12_exact_resume.ipynb", as_version=4)
+    nbformat.validate(book)
+    assert "beyond/12_exact_resume.py" in book.cells[0].source
+    assert not any(cell.get("outputs") for cell in book.cells)
+    post_build = (REPOSITORY / ".binder" / "postBuild").read_text()
+    assert "python tools/notebooks.py convert notebooks" in post_build
