@@ -45,16 +45,23 @@ LIBRARY := $(wildcard beyond/[!0-9]*.py $(PACKAGES:%=%*.py) $(PACKAGES:%=%*/*.py
 BEYOND_TESTS := $(wildcard tests/durability tests/pitfalls tests/old_files tests/old_script)
 
 # Two scripts at a time where there are two cores; -j1 on the command line is stronger. What
-# measures time or kills processes has the machine to itself.
+# measures time has the machine to itself: such scripts of part two come last, one by one.
 ifeq ($(MAKELEVEL),0)
 ifneq ($(shell getconf _NPROCESSORS_ONLN 2>/dev/null),1)
 MAKEFLAGS += --jobs=2
 endif
 endif
-ONE_AT_A_TIME := beyond test-beyond pitfalls bench torture sweep figures $(foreach \
+ONE_AT_A_TIME := pitfalls bench torture versions sweep figures $(foreach \
 	script,$(BEYOND),$(call number_of,$(script)) out/$(script)/run.json)
 ifneq ($(filter $(ONE_AT_A_TIME),$(MAKECMDGOALS)),)
 .NOTPARALLEL:
+endif
+TIMED := $(patsubst beyond/%.py,%,$(sort $(shell grep -slE 'perf_counter|time\.time' beyond/[0-9]*.py)))
+UNTIMED := $(filter-out $(TIMED),$(BEYOND))
+ifneq ($(filter beyond test-beyond,$(MAKECMDGOALS)),)
+BEFORE := $(UNTIMED) $(if $(filter all test,$(MAKECMDGOALS)),$(SCRIPTS))
+$(foreach script,$(TIMED),$(eval out/$(script)/run.json: | $(BEFORE:%=out/%/run.json))$(eval \
+	BEFORE += $(script)))
 endif
 
 # A run on another backend or another Python counts as missing. These scripts choose their backend
@@ -67,7 +74,7 @@ STALE := $(sort \
 	$(if $(OF_BACKEND),$(shell grep -L '"backend": "$(KERAS_BACKEND)"' $(OF_BACKEND))) \
 	$(if $(PRESENT),$(shell grep -L '"python": "$(VERSION)\.' $(PRESENT))))
 
-.PHONY: help all test beyond torch notebooks site test-site catalogues test-beyond pitfalls torture bench sweep figures lock audit clean distclean check-settings check-data stale $(NUMBERS)
+.PHONY: help all test beyond torch notebooks site test-site catalogues test-beyond pitfalls torture versions bench sweep figures lock audit clean distclean check-settings check-data stale $(NUMBERS)
 
 help:
 	@echo "make all        make the environment, run scripts 01 to 10, show their results"
@@ -78,6 +85,7 @@ help:
 	@echo "make test-beyond  make beyond, then prove it: kills, full disks, damage, pitfalls (25 minutes)"
 	@echo "make pitfalls   only the tests of docs/PITFALLS.md (2 to 3 minutes)"
 	@echo "make torture    1000 kills of each kind, most in mid-save, and 20 of workers: docs/data/torture*.csv (1 to 2 hours)"
+	@echo "make versions   the tests of durable_checkpoint on older releases of Keras: docs/VERSIONS.md (1 to 2 hours)"
 	@echo "make bench      time 01, 02 and 04 against Keras 2, and saving against stock Keras"
 	@echo "make sweep      run the scripts for 20 seeds, derive tests/expected.json (1 to 2 hours)"
 	@echo "make figures    renew the tables and figures of the pages, from make all and make beyond with PyTorch"
@@ -201,6 +209,9 @@ bench: $(BEYOND_ENVIRONMENT) check-data
 	KERAS_BACKEND=jax .venv/bin/python beyond/benchmarks/saving.py
 	KERAS_BACKEND=tensorflow .venv/bin/python beyond/benchmarks/shuffled_batches.py
 	KERAS_BACKEND=jax .venv/bin/python beyond/benchmarks/shuffled_batches.py
+
+versions: $(BEYOND_ENVIRONMENT)
+	.venv/bin/python tools/versions.py run
 
 torture: $(BEYOND_ENVIRONMENT)
 	for backend in tensorflow jax; do for what in files exact; do \

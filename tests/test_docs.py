@@ -6,6 +6,7 @@ import statistics
 
 import pytest
 import sweep
+import versions
 from conftest import BEYOND, REPOSITORY, SCRIPTS, cells_of, path_of
 
 pytestmark = pytest.mark.one_backend  # the pages are only read
@@ -180,6 +181,8 @@ def test_the_commands_that_need_wsl_are_those_that_use_unix():
     assert re.findall(r"\d\d", named) == using
 
 
+BACKENDS = ("tensorflow", "jax")
+
 # ------------------------------------------------------------------ figures
 
 
@@ -225,6 +228,14 @@ def bench(quantity: str) -> dict[tuple[str, str], str]:
     return {(row["way"], row["backend"]): row["value"] for row in rows}
 
 
+def test_the_page_of_the_versions_says_what_was_run():
+    rows = versions.recorded()
+    assert (REPOSITORY / "docs" / "VERSIONS.md").read_text() == versions.page(rows)
+    ran = {(row["keras"], row["backend"]) for row in rows}
+    assert {(keras, backend) for keras in versions.RELEASES for backend in BACKENDS} <= ran
+    assert all(int(row["passed"]) > 200 and row["failed"] == "0" for row in rows)
+
+
 def test_the_shares_of_keras_2_are_the_measured_ones():
     numbers = re.search(r"together, as whole processes, (.*?)\(`make bench`", page("SPEED.md"))[1]
     low, high = (
@@ -240,14 +251,17 @@ def test_the_shares_of_keras_2_are_the_measured_ones():
 def test_what_a_save_costs_is_what_was_measured():
     text = (REPOSITORY / "docs" / "DURABLE_CHECKPOINT.md").read_text()
     blocked, total = bench("seconds blocked"), bench("seconds in total")
+    columns = blocked, bench("seconds blocked by the first save"), bench("seconds of the processor")
     rows = re.findall(r"^\| `(\w+)`, `(\.[\w.]+)` \| (.*) \|$", text, re.MULTILINE)
     assert len(rows) == 4
     for name, ending, cells in rows:
-        expected = []
-        for backend in ("tensorflow", "jax"):
-            way = f"{name} {ending}", backend
-            expected += [blocked[way], total[way]]
-        assert cells.split(" | ") == expected
+        way = f"{name} {ending}", "tensorflow"
+        assert cells.split(" | ") == [column[way] for column in columns]
+    rows = re.findall(r"^\| JAX: `(\w+)`, `(\.[\w.]+)` \| (.*) \|$", text, re.MULTILINE)
+    assert len(rows) == 4
+    for name, ending, cells in rows:
+        way = f"{name} {ending}", "jax"
+        assert cells.split(" | ") == [blocked[way], total[way]]
     blocked, total = bench("seconds blocked on a GPU"), bench("seconds in total on a GPU")
     rows = re.findall(r"^\| GPU: (.*?) \| (.*) \|$", text, re.MULTILINE)
     assert len(rows) == len(blocked) == 5

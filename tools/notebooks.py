@@ -5,8 +5,8 @@
     python tools/notebooks.py convert FOLDER    run nothing: notebooks without outputs, there
 
 Each script runs once, in a Jupyter kernel of this Python. Its root is a folder of links to the
-repository, out/notebooks/root, so `out/` keeps what `make all` left. Scripts of part one run two at
-a time. Those of part two measure time or kill processes, and run alone.
+repository, out/notebooks/root, so `out/` keeps what `make all` left. Two run at a time. Those of
+part two that measure time come last, and run alone.
 """
 
 import asyncio
@@ -253,6 +253,11 @@ def wanted(numbers: list[str]) -> list[pathlib.Path]:
     return [script for script in everything if script in found]
 
 
+def measures_time(script: pathlib.Path) -> bool:
+    """Whether another script beside it would change what it shows; the Makefile asks the same."""
+    return bool(re.search(r"perf_counter|time\.time", script.read_text(encoding="utf-8")))
+
+
 async def run_all(chosen: list[pathlib.Path]) -> list[str]:
     """Run these scripts; return what went wrong."""
     places = asyncio.Semaphore(TOGETHER if (os.cpu_count() or 1) > 1 else 1)
@@ -274,7 +279,7 @@ async def run_all(chosen: list[pathlib.Path]) -> list[str]:
         finally:
             ended[script].set()
 
-    alone = set(lessons.scripts("beyond"))
+    alone = {script for script in lessons.scripts("beyond") if measures_time(script)}
     await asyncio.gather(*(one(script) for script in chosen if script not in alone))
     for script in chosen:
         if script in alone:

@@ -47,6 +47,13 @@ DOCUMENTS = {
 }
 
 
+def documents() -> dict[str, list[str]]:
+    """Heading -> its pages. A document in docs/ without a place stands under the measurements."""
+    listed = {page for pages in DOCUMENTS.values() for page in pages}
+    found = {f"docs/{path.stem}" for path in (REPOSITORY / "docs").glob("*.md")}
+    return DOCUMENTS | {"Measured": DOCUMENTS["Measured"] + sorted(found - listed)}
+
+
 def page_of(script: pathlib.Path) -> str:
     """Sphinx's name of this script's page."""
     return script.relative_to(REPOSITORY).with_suffix("").as_posix()
@@ -72,7 +79,7 @@ def landing_page() -> str:
     text += toctree("Lessons", ["lessons"])
     for level, scripts in levels().items():
         text += toctree(level.capitalize(), [page_of(script) for script in scripts])
-    for caption, pages in DOCUMENTS.items():
+    for caption, pages in documents().items():
         text += toctree(caption, pages)
     return text
 
@@ -100,7 +107,7 @@ def stage(with_outputs: bool = True) -> None:
     write("README.md", landing_page())
     write("lessons.md", gallery())
     write("docs/api.md", (SETTINGS / "api.md").read_text(encoding="utf-8"))
-    for page in (page for pages in DOCUMENTS.values() for page in pages):
+    for page in (page for pages in documents().values() for page in pages):
         if page != "docs/api":
             write(f"{page}.md", (REPOSITORY / f"{page}.md").read_text(encoding="utf-8"))
     for script in recording.scripts():

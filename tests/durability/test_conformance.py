@@ -33,6 +33,8 @@ def drop_in(monkeypatch, request):
     if request.cls is None:
         yield
         return
+    if request.node.name == "test_model_checkpoint_options" and keras.__version__ < "3.11":
+        pytest.skip("Keras 3.10 takes val_auc for a loss: the stock callback fails it there too")
     used = []
     if request.cls is BackupAndRestoreTest:
 

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.weekly
+
 KILLING = pathlib.Path(__file__).with_name("killing.py")
 KILLS = 60
 

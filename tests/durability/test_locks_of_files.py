@@ -25,6 +25,8 @@ from durable_checkpoint import (
     verify,
 )
 
+pytestmark = pytest.mark.weekly
+
 X = np.ones((8, 4), "float32")
 
 

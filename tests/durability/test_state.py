@@ -4,9 +4,11 @@ import io
 import json
 import operator
 import os
+import time
 import warnings
 import zipfile
 
+import durable_checkpoint
 import h5py
 import keras
 import numpy as np
@@ -658,6 +660,65 @@ def test_state_that_appears_and_changes_later_is_in_the_next_file(tmp_path, endi
             assert np.frombuffer(cache[2]).tolist() == [epoch - 1, epoch, epoch + 1]
 
 
+class Turning(layers.Dense):
+    """Saves two arrays of one shape; when it has turned, in the other order and renamed."""
+
+    turned = False
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        arrays = [("first", np.zeros(2)), ("second", np.ones(2))]
+        for name, array in arrays[:: -1 if self.turned else 1]:
+            store[f"{name}, turned: {self.turned}"] = array
+        store["nothing"] = np.zeros((0, 2))
+
+
+@pytest.mark.parametrize("ending", [".keras", ".weights.h5"])
+def test_names_that_change_and_arrays_without_numbers_are_saved_as_stock_saves_them(
+    tmp_path, ending
+):
+    model = keras.Sequential([keras.Input((8,)), Turning(1)])
+    model.compile("adam", "mse")
+    turn = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: setattr(model.layers[0], "turned", epoch > 0)
+    )
+    weights = ending == ".weights.h5"
+    checkpoint = DurableCheckpoint(tmp_path / f"{{epoch}}{ending}", save_weights_only=weights)
+    model.fit(X, Y, batch_size=48, epochs=2, verbose=0, callbacks=[turn, checkpoint])
+    for epoch in (1, 2):
+        arrays = arrays_of(tmp_path / f"{epoch}{ending}")
+        for name, value in (("first", 0), ("second", 1)):
+            content = arrays[f"layers/turning/vars/{name}, turned: {epoch > 1}"][2]
+            assert np.frombuffer(content).tolist() == [value, value]
+        assert arrays["layers/turning/vars/nothing"][0] == (0, 2)
+
+
+@pytest.mark.parametrize("ending", [".keras", ".weights.h5"])
+def test_an_array_that_changes_in_place_is_saved_as_it_was(tmp_path, monkeypatch, ending):
+    write = durable_checkpoint.files.write_and_compare
+
+    def slow(*arguments):
+        time.sleep(1)
+        return write(*arguments)
+
+    monkeypatch.setattr(durable_checkpoint.files, "write_and_compare", slow)
+    model = keras.Sequential([keras.Input((8,)), Codebook()])
+    model.compile("adam", "mse")
+    codebook = model.layers[0]
+
+    class Change(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            codebook.usage[:] = epoch + 1
+
+    codebook.usage = np.zeros(3, "float32")
+    weights = ending == ".weights.h5"
+    checkpoint = DurableCheckpoint(tmp_path / f"{{epoch}}{ending}", save_weights_only=weights)
+    model.fit(X, Y, batch_size=48, epochs=2, verbose=0, callbacks=[Change(), checkpoint])
+    for epoch in (1, 2):
+        usage = arrays_of(tmp_path / f"{epoch}{ending}")["layers/codebook/vars/usage"][2]
+        assert np.frombuffer(usage, "float32").tolist() == [epoch] * 3
+
+
 @keras.saving.register_keras_serializable("state")
 class OwnSave(keras.Sequential):
     """Notes that its own methods were called."""
@@ -679,6 +740,12 @@ def test_a_save_method_of_the_model_s_own_class_is_called(tmp_path):
         model.fit(X, Y, epochs=3, verbose=0, callbacks=[checkpoint])
         assert model.calls == 3 * ["save_weights" if weights else "save"]
         assert verify(tmp_path / name) == "checksum"
+    model = keras.Sequential([keras.Input((8,)), layers.Dense(1)])
+    model.compile("adam", "mse")
+    saved = []
+    model.save = lambda path, **keywords: (saved.append(path), keras.Model.save(model, path))
+    model.fit(X, Y, verbose=0, callbacks=[DurableCheckpoint(tmp_path / "own.keras")])
+    assert len(saved) == 1 and verify(tmp_path / "own.keras") == "checksum"
 
 
 def test_a_whole_model_under_a_name_for_weights_is_a_whole_model(tmp_path):

@@ -70,7 +70,7 @@ def test_no_script_or_picture_comes_from_another_host(page):
 
 
 def test_every_document_and_script_has_a_page():
-    names = [page for group in pages.DOCUMENTS.values() for page in group]
+    names = [page for group in pages.documents().values() for page in group]
     names += [pages.page_of(script) for script in pages.recording.scripts()]
     assert [name for name in names if not (pages.HTML / f"{name}.html").is_file()] == []
     documents = {path.stem for path in (pages.REPOSITORY / "docs").glob("*.md")}

@@ -5,7 +5,7 @@ import pathlib
 import keras
 import numpy as np
 import pytest
-from gallery import fit, names_for, new_model, pinned, steps_in, validating
+from gallery import fit, names_for, new_model, pinned, same_weights, steps_in, validating
 
 ModelCheckpoint = keras.callbacks.ModelCheckpoint
 
@@ -139,3 +139,76 @@ def test_order_of_the_callbacks(pitfall):
     remedied = pitfall.remedy(**names_for(new_model()))
     values = remedied["model"].history.history["val_f1"]
     assert steps_in("best.keras") == 1 + int(np.argmax(values))
+
+
+@pinned
+def test_averages_are_judged_and_not_saved(pitfall):
+    def loss_of(path, names):
+        saved = keras.models.load_model(path)
+        return saved.evaluate(names["x"], names["y"], verbose=0, return_dict=True)["loss"]
+
+    names = names_for(new_model())
+    optimizer = keras.optimizers.Adam(0.1, use_ema=True, ema_momentum=0.9)
+    for order in (lambda a, c: [a, c], lambda a, c: [c, a]):
+        model = new_model(optimizer=keras.optimizers.Adam.from_config(optimizer.get_config()))
+        callbacks = order(keras.callbacks.SwapEMAWeights(), ModelCheckpoint("stock.keras"))
+        data = (names["x_validation"], names["y_validation"])
+        said = fit(model, callbacks, epochs=3, validation_data=data).history["val_loss"][-1]
+        assert abs(loss_of("stock.keras", names) - said) > 1e-3
+
+    remedied = pitfall.remedy(**names)
+    best = min(remedied["history"].history["val_loss"])
+    assert abs(loss_of("best.keras", names) - best) < 1e-6
+
+
+@pinned
+def test_one_checkpoint_for_two_folds(pitfall):
+    checkpoint = ModelCheckpoint("stock.keras", monitor="loss", save_best_only=True)
+    first, second = new_model(), new_model()
+    fit(first, [checkpoint], epochs=9)
+    fit(second, [checkpoint])
+    assert steps_in("stock.keras") == 9
+
+    models = []
+
+    def build_model():
+        models.append(new_model())
+        return models[-1]
+
+    pitfall.remedy(build_model=build_model, **names_for(new_model()))
+    for fold, model in enumerate(models):
+        assert same_weights(keras.models.load_model(f"fold-{fold}.keras"), model)
+
+
+@pinned
+def test_second_auc_has_another_name(pitfall):
+    def compiled():
+        return new_model(metrics=[keras.metrics.AUC()])
+
+    compiled()
+    names = names_for(compiled())
+    checkpoint = ModelCheckpoint("stock.keras", monitor="val_auc", mode="max", save_best_only=True)
+    validation = (names["x"], names["y"])
+    with pytest.warns(UserWarning) as warned:
+        fit(names["model"], [checkpoint], epochs=3, validation_data=validation)
+    pitfall.said(warned[0].message)
+    assert steps_in("stock.keras") == 3
+
+    remedied = pitfall.remedy(**names)
+    assert remedied["checkpoint"].best == max(remedied["model"].history.history["val_auc"])
+
+
+@pinned
+def test_a_vector_is_no_scalar(pitfall):
+    three = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
+    three.compile("sgd", "categorical_crossentropy", metrics=[keras.metrics.F1Score()])
+    names = names_for(new_model())
+    classes = np.eye(3, dtype="float32")[np.arange(8) % 3]
+    checkpoint = ModelCheckpoint("stock.keras", monitor="f1_score", mode="max", save_best_only=True)
+    with pytest.warns(UserWarning) as warned:
+        three.fit(names["x"], classes, epochs=2, verbose=0, callbacks=[checkpoint])
+    pitfall.said(warned[0].message)
+    assert steps_in("stock.keras") == 2
+
+    remedied = pitfall.remedy(**names)
+    assert remedied["checkpoint"].best == max(remedied["model"].history.history["val_f1"])

@@ -5,7 +5,7 @@ import os
 import keras
 import pytest
 import tensorflow as tf
-from gallery import BACKEND, fit, new_model, pinned, same_weights, steps
+from gallery import BACKEND, fit, new_model, pinned, same_weights, some_data, steps
 
 
 @pinned
@@ -74,3 +74,20 @@ def test_weights_include_the_optimizer(pitfall):
     loaded = keras.models.clone_model(model)
     loaded.load_weights("small.weights.h5")
     assert same_weights(loaded, model)
+
+
+@pinned
+def test_saved_model_folder(pitfall):
+    if BACKEND == "jax":
+        pytest.skip("a way of TensorFlow's")
+    import tf_keras
+
+    old = tf_keras.Sequential([tf_keras.layers.Dense(1, input_shape=(4,))])
+    old.save("saved_model")
+    with pytest.raises(ValueError) as error:
+        keras.models.load_model("saved_model")
+    pitfall.said(f"ValueError: {error.value}")
+
+    x, _ = some_data()
+    (prediction,) = pitfall.remedy(x=x)["prediction"].values()
+    assert abs(prediction.numpy() - old.predict(x, verbose=0)).max() < 1e-6

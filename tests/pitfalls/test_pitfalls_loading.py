@@ -215,3 +215,171 @@ def test_orbax_restores_nothing(pitfall):
     remedied = pitfall.remedy(**names_for(None))
     assert same_weights(remedied["model"], remedied["restored"])
     assert steps(remedied["restored"]) == 2
+
+
+@pinned
+def test_frozen_layers(pitfall):
+    def frozen():
+        model = new_model()
+        model.layers[0].trainable = False
+        model.compile("adam", "binary_crossentropy", run_eagerly=True)
+        return model
+
+    trained = frozen()
+    fit(trained, epochs=5)
+    trained.save_weights("frozen.weights.h5")
+    model = new_model()
+    model.optimizer.build(model.trainable_variables)
+    with pytest.warns(UserWarning, match="Skipping") as warned:
+        model.load_weights("frozen.weights.h5")
+    pitfall.said(warned[0].message)
+    assert steps(model) == 0
+
+    model = new_model()
+    pitfall.remedy(model=model)
+    assert steps(model) == 5 and same_weights(model, trained)
+
+
+@pinned
+def test_compile_replaces_the_optimizer(pitfall):
+    trained = new_model()
+    fit(trained, epochs=3)
+    trained.save("trained.keras")
+    model = keras.models.load_model("trained.keras")
+    assert steps(model) == 3
+    model.compile("adam", "binary_crossentropy")
+    assert steps(model) == 0
+
+    model = pitfall.remedy()["model"]
+    fit(model)
+    assert steps(model) == 4 and float(model.optimizer.learning_rate) == pytest.approx(0.0001)
+
+
+@pinned
+def test_excluded_from_weight_decay(pitfall):
+    def decay(model):
+        """By how much a step without a gradient shrinks kernel and bias of the first layer."""
+        weights = [np.ones_like(w) for w in model.get_weights()]
+        model.set_weights(weights)
+        gradients = [keras.ops.zeros(v.shape) for v in model.trainable_variables]
+        model.optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return [float(w.mean()) < 1 for w in model.get_weights()[:2]]
+
+    optimizer = keras.optimizers.AdamW(0.1, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    trained = new_model(optimizer)
+    optimizer.build(trained.trainable_variables)
+    trained.save("decaying.keras")
+    assert decay(trained) == [True, False]
+    assert decay(keras.models.load_model("decaying.keras")) == [True, True]
+
+    assert decay(pitfall.remedy()["model"]) == [True, False]
+
+
+@pinned
+def test_delta_of_huber(pitfall):
+    x, y = some_data()
+    trained = new_model(loss=keras.losses.Huber(delta=3.0), metrics=())
+    fit(trained)
+    trained.save("huber.keras")
+    expected = trained.evaluate(x, 10 * y, verbose=0)
+    loaded = keras.models.load_model("huber.keras")
+    assert loaded.evaluate(x, 10 * y, verbose=0) < expected - 0.1
+
+    remedied = pitfall.remedy()["model"]
+    assert remedied.evaluate(x, 10 * y, verbose=0) == pytest.approx(expected)
+    assert steps(remedied) == steps(trained)
+
+
+@pinned
+def test_lora_comes_back_as_zeros(pitfall):
+    def with_lora():
+        model = new_model(metrics=())
+        model.layers[0].enable_lora(2)
+        model.compile("adam", "binary_crossentropy", run_eagerly=True)
+        return model
+
+    def learned(model):
+        layer = model.layers[0]
+        arrays = (layer.lora_kernel_a, layer.lora_kernel_b)
+        return [float(np.abs(keras.ops.convert_to_numpy(array)).sum()) for array in arrays]
+
+    x, _ = some_data()
+    trained = with_lora()
+    fit(trained, epochs=2)
+    trained.save_weights("lora.weights.h5")
+    model = with_lora()
+    model.optimizer.build(model.trainable_variables)
+    model.load_weights("lora.weights.h5")
+    assert min(learned(trained)) > 0 and learned(model) == [0, 0]
+    assert np.allclose(model.predict(x, verbose=0), trained.predict(x, verbose=0), atol=1e-6)
+    model.compile("adam", "binary_crossentropy", run_eagerly=True)
+    fit(model, epochs=3)
+    assert learned(model) == [0, 0]
+
+    before = learned(trained)
+    weights = trained.get_weights()
+    pitfall.remedy(model=trained)
+    assert learned(trained) == before
+    with np.load("lora.npz") as arrays:
+        assert all((arrays[name] == w).all() for name, w in zip(arrays.files, weights, strict=True))
+
+
+@pinned
+def test_weights_by_name(pitfall):
+    def named(*names):
+        layers = [keras.layers.Dense(3, name=name) for name in names]
+        return keras.Sequential([keras.Input((4,)), *layers])
+
+    pretrained = named("encoder", "head")
+    pretrained.save("pretrained.keras")
+    pretrained.save_weights("pretrained.weights.h5")
+    model = named("encoder", "other")
+    with pytest.raises(ValueError) as error:
+        model.load_weights("pretrained.weights.h5", by_name=True)
+    pitfall.said(f"ValueError: {error.value}")
+
+    before = model.layers[1].get_weights()
+    pitfall.remedy(model=model)
+    assert same_weights(model.layers[0], pretrained.layers[0])
+    assert all((a == b).all() for a, b in zip(model.layers[1].get_weights(), before, strict=True))
+
+
+@keras.saving.register_keras_serializable(package="pitfalls")
+class OwnCompile(keras.Model):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.dense = keras.layers.Dense(1, activation="sigmoid")
+
+    def build(self, shape):
+        self.dense.build(shape)
+
+    def call(self, x):
+        return self.dense(x)
+
+    def compile(self, optimizer, my_loss=None):
+        self.my_loss = my_loss
+        super().compile(optimizer=optimizer, loss=my_loss, run_eagerly=True)
+
+
+@pinned
+def test_a_compile_of_one_s_own(pitfall):
+    def trained(kind):
+        model = kind()
+        model.build((None, 4))
+        model.compile("adam", my_loss="binary_crossentropy")
+        fit(model, epochs=3)
+        return model
+
+    trained(OwnCompile).save("own.keras")
+    with pytest.warns(UserWarning) as warned:
+        loaded = keras.models.load_model("own.keras")
+    pitfall.said(warned[0].message)
+    assert not hasattr(loaded, "my_loss")
+
+    kind = pitfall.remedy(OwnCompile=OwnCompile)["WithOwnCompile"]
+    trained(kind).save("remedied.keras")
+    loaded = keras.models.load_model("remedied.keras")
+    assert loaded.my_loss == "binary_crossentropy" and steps(loaded) == 3
+    fit(loaded)
+    assert steps(loaded) == 4

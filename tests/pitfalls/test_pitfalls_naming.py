@@ -142,3 +142,14 @@ def test_orbax_wants_an_absolute_path(pitfall):
     remedied = pitfall.remedy(**names_for(new_model()))
     assert names_in("checkpoints") == ["0"]
     assert steps(remedied["model"]) == 1
+
+
+@pinned
+def test_epochs_in_a_loop(pitfall):
+    model = new_model()
+    for _ in range(3):
+        fit(model, [ModelCheckpoint("stock-{epoch:02d}.keras")])
+    assert names_in() == ["stock-01.keras"] and steps_in("stock-01.keras") == 3
+
+    pitfall.remedy(**names_for(new_model()))
+    assert [steps_in(f"loop-0{epoch}.keras") for epoch in (1, 2, 3)] == [1, 2, 3]
