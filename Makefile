@@ -30,6 +30,7 @@ LOCK := $(if $(filter tensorflow,$(KERAS_BACKEND)),scripts,beyond)
 ENVIRONMENT := .venv/installed-$(VERSION)-$(LOCK)
 BEYOND_ENVIRONMENT := .venv/installed-$(VERSION)-beyond
 TORCH_ENVIRONMENT := .venv/installed-$(VERSION)-torch
+SITE_ENVIRONMENT := .venv/installed-$(VERSION)-site
 
 SCRIPTS := $(basename $(sort $(wildcard [0-9][0-9]_*.py)))
 BEYOND := $(basename $(notdir $(sort $(wildcard beyond/[0-9][0-9]_*.py))))
@@ -73,7 +74,7 @@ STALE := $(sort \
 	$(if $(OF_BACKEND),$(shell grep -L '"backend": "$(KERAS_BACKEND)"' $(OF_BACKEND))) \
 	$(if $(PRESENT),$(shell grep -L '"python": "$(VERSION)\.' $(PRESENT))))
 
-.PHONY: help all test beyond torch test-beyond pitfalls torture versions bench sweep figures lock audit clean distclean check-settings check-data stale $(NUMBERS)
+.PHONY: help all test beyond torch notebooks site test-site catalogues test-beyond pitfalls torture versions bench sweep figures lock audit clean distclean check-settings check-data stale $(NUMBERS)
 
 help:
 	@echo "make all        make the environment, run scripts 01 to 10, show their results"
@@ -88,6 +89,10 @@ help:
 	@echo "make bench      time 01, 02 and 04 against Keras 2, and saving against stock Keras"
 	@echo "make sweep      run the scripts for 20 seeds, derive tests/expected.json (1 to 2 hours)"
 	@echo "make figures    renew the tables and figures of the pages, from make all and make beyond with PyTorch"
+	@echo "make notebooks  run every script as a notebook, with its outputs: out/notebooks (10 minutes)"
+	@echo "make site       make notebooks, then the pages with these outputs; shows where they lie"
+	@echo "make test-site  prove the pages in a real browser (needs Chromium)"
+	@echo "make catalogues renew what translators of the pages work on: docs/site/locale"
 	@echo "make lock       resolve the lock files from pyproject.toml (LOCK_FLAGS=--upgrade: newest)"
 	@echo "make audit      ask PyPI for advisories about what the lock files pin (needs a network)"
 	@echo "make clean      remove out/; make distclean removes the environment too"
@@ -108,7 +113,7 @@ beyond: $(BEYOND_RUNS)
 test: all
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
-	$(PYTEST) $(BEYOND_TESTS:%=--ignore %) tests
+	$(PYTEST) $(BEYOND_TESTS:%=--ignore %) --ignore tests/in_browser tests
 
 test-beyond: beyond
 	.venv/bin/python -m mypy
@@ -175,7 +180,23 @@ ifeq ($(LOCK),scripts)
 $(BEYOND_ENVIRONMENT): | $(ENVIRONMENT)
 endif
 
+$(SITE_ENVIRONMENT): | $(BEYOND_ENVIRONMENT)
+
 torch: $(TORCH_ENVIRONMENT)
+
+# The notebooks choose what runs side by side. Each says what it was run with, so none is run twice.
+notebooks: $(SITE_ENVIRONMENT) check-data
+	@.venv/bin/python tools/notebooks.py
+
+site: notebooks
+	@.venv/bin/python tools/pages.py
+
+test-site: site
+	$(PYTEST) tests/in_browser
+
+# Renew what the translators work on: docs/site/locale.
+catalogues: $(SITE_ENVIRONMENT)
+	@.venv/bin/python tools/pages.py catalogues
 
 # Without hashes, so that any build of this version will do: for a processor, for CUDA, for ROCm.
 $(TORCH_ENVIRONMENT): requirements/torch.txt | $(BEYOND_ENVIRONMENT)
@@ -220,13 +241,15 @@ lock: $(BEYOND_ENVIRONMENT)
 	LOCK="$$UV pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --no-header $(LOCK_FLAGS)" && \
 	$$LOCK --generate-hashes --extra scripts --extra test -o requirements/scripts.txt pyproject.toml && \
 	$$LOCK --generate-hashes --extra scripts --extra test --extra beyond -c requirements/scripts.txt -o requirements/beyond.txt pyproject.toml && \
+	$$LOCK --generate-hashes --extra scripts --extra test --extra beyond --extra site -c requirements/beyond.txt -o requirements/site.txt pyproject.toml && \
 	$$LOCK --extra torch -c requirements/beyond.txt -o requirements/torch.txt pyproject.toml && \
 	echo $(OLD_FILES) | $$LOCK --generate-hashes --no-deps -o requirements/old-files.txt -
 
 # --strict: a package that could not be looked up fails the audit, it does not pass it.
 audit: $(BEYOND_ENVIRONMENT)
 	.venv/bin/python -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off \
-		-r requirements/scripts.txt -r requirements/beyond.txt -r requirements/old-files.txt
+		-r requirements/scripts.txt -r requirements/beyond.txt -r requirements/site.txt \
+		-r requirements/old-files.txt
 	.venv/bin/python -m pip_audit --strict --disable-pip --no-deps --progress-spinner off \
 		-r requirements/torch.txt
 

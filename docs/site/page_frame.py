@@ -1,0 +1,62 @@
+"""What stands around the text of a page: the other languages, and the links to its notebook."""
+
+import posixpath
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+# Sphinx's name of a language -> its folder in the site, and its own name.
+LANGUAGES = {"en": ("", "English"), "zh_CN": ("zh", "中文"), "ru": ("ru", "Русский")}
+
+
+def root_of_site(pagename: str, language: str) -> str:
+    """The way from this page up to the folder that holds all languages."""
+    levels = pagename.count("/") + (1 if LANGUAGES[language][0] else 0)
+    return "../" * levels
+
+
+def translation(page: nodes.document) -> str:
+    """How much of this page is translated: none, part or whole."""
+    parts = [
+        node.get("classes", [])
+        for kind in (nodes.paragraph, nodes.title)
+        for node in page.findall(kind)
+    ]
+    if not any("translated" in classes for classes in parts):
+        return "none"
+    return "part" if any("untranslated" in classes for classes in parts) else "whole"
+
+
+def frame(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """Add what the templates use."""
+    language = app.config.language
+    up = root_of_site(pagename, language)
+    of_pages = pagename in app.env.found_docs or pagename in ("search", "genindex")
+    name = f"{pagename}.html" if of_pages else "README.html"
+    context["languages"] = [
+        {
+            "code": code.replace("_", "-"),
+            "name": own_name,
+            "address": f"{up}{folder}/{name}" if folder else f"{up}{name}",
+            "chosen": code == language,
+        }
+        for code, (folder, own_name) in LANGUAGES.items()
+    ]
+    source = app.env.doc2path(pagename, base=False) if pagename in app.env.found_docs else ""
+    if str(source).endswith(".py"):
+        repository = app.config.repository_address
+        owner = repository.removeprefix("https://github.com/")
+        book = f"{posixpath.basename(pagename)}.ipynb"
+        context["notebook"] = {
+            "download": f"{up}notebooks/{book}",
+            "name": book,
+            "colab": f"https://colab.research.google.com/github/{owner}/blob/gh-pages/notebooks/{book}",
+            "binder": f"https://mybinder.org/v2/gh/{owner}/main?urlpath=lab/tree/notebooks/{book}",
+        }
+    if language != "en" and doctree is not None:
+        context["translation"] = translation(doctree)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("html-page-context", frame)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

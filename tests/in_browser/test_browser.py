@@ -1,0 +1,148 @@
+"""Every page in a real browser: nothing missing, nothing too wide, found by the search."""
+
+import re
+
+import pages
+import pytest
+from playwright.sync_api import expect
+
+DESKTOP = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+ALL_PAGES = sorted(path.relative_to(pages.HTML).as_posix() for path in pages.HTML.rglob("*.html"))
+SEEN = ["index", "lessons", "06_resume_training", "docs/PITFALLS", "docs/api"]
+
+MISSING_IMAGES = """() => [...document.images]
+    .filter(image => { image.loading = "eager"; return !(image.complete && image.naturalWidth); })
+    .map(image => image.src)"""
+# The theme lets its column of text scroll, so the width of the document alone says nothing: what
+# reaches out of the window must lie in a part of the article that scrolls and is itself inside.
+TOO_WIDE = """() => {
+    const width = document.documentElement.clientWidth;
+    const outside = one => one.getBoundingClientRect().right > width + 1;
+    const scrolls = one => {
+        for (; one && one.tagName !== "ARTICLE"; one = one.parentElement)
+            if (getComputedStyle(one).overflowX !== "visible" && !outside(one)) return true;
+        return false;
+    };
+    const wide = [...document.querySelectorAll("article *")]
+        .filter(one => one.getClientRects().length && outside(one) && !scrolls(one))
+        .map(one => one.tagName + " " + one.textContent.trim().slice(0, 60));
+    const whole = document.scrollingElement.scrollWidth;
+    return whole > width ? [`${whole} of ${width}`, ...wide.slice(0, 3)] : wide.slice(0, 3);
+}"""
+
+
+@pytest.mark.parametrize("name", ALL_PAGES)
+def test_a_page_is_whole_and_fits_a_phone(visitor, name):
+    visitor.open(name)
+    assert visitor.troubles == []
+    visitor.page.wait_for_function(f"() => ({MISSING_IMAGES})().length === 0", timeout=5000)
+    assert visitor.page.title()
+    visitor.page.set_viewport_size(PHONE)
+    assert visitor.page.evaluate(TOO_WIDE) == []
+
+
+def search(visitor, query: str, folder: str = "") -> list[str]:
+    """Type it into the search of a page; the addresses of the results, the first one first."""
+    visitor.open(f"{folder}docs/GLOSSARY.html")
+    box = visitor.page.locator(".sidebar-search")
+    box.fill(query)
+    box.press("Enter")
+    expect(visitor.page.locator("#search-results > p.search-summary")).not_to_be_empty()
+    visitor.page.wait_for_selector("#search-results ul.search li a", timeout=10_000)
+    links = visitor.page.locator("#search-results ul.search > li > a")
+    return [link.get_attribute("href") for link in links.all()]
+
+
+@pytest.mark.parametrize(
+    ("query", "part"),
+    [
+        ("The filepath provided must end in", "the-filepath-provided-must-end-in-keras"),
+        ("Skipping variable loading for optimizer 'adam'", "skipping-variable-loading"),
+        ("Failed to format this callback filepath", "failed-to-format-this-callback-filepath"),
+        # With other numbers, and more words than the heading has, as a terminal shows it.
+        (
+            "UserWarning: Skipping variable loading for optimizer 'adam', because it has 14 "
+            + "variables whereas the saved optimizer has 2 variables.",
+            "skipping-variable-loading-for-optimizer",
+        ),
+    ],
+)
+def test_the_search_finds_the_entry_of_a_message(visitor, query, part):
+    first = search(visitor, query)[0]
+    assert "docs/PITFALLS.html" in first and part in first
+    visitor.page.locator("#search-results ul.search > li > a").first.click()
+    heading = visitor.page.locator(f"section[id*='{part}'] > h3, #{first.split('#')[1]} > h3").first
+    expect(heading).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("name", ["ExactBackupAndRestore", "DurableCheckpoint"])
+def test_the_search_finds_a_callback(visitor, name):
+    assert any(
+        f"docs/api.html#durable_checkpoint.{name}" in link for link in search(visitor, name)[:4]
+    )
+
+
+def test_every_entry_is_found_by_its_heading(visitor):
+    text = (pages.REPOSITORY / "docs" / "PITFALLS.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^### (.+)$", text, flags=re.MULTILINE)
+    assert len(headings) > 50
+    visitor.open("search.html?q=Keras")
+    visitor.page.wait_for_selector("#search-results ul.search li")
+    lost = []
+    for heading in headings:
+        query = heading.replace("`", "").strip()
+        found = visitor.page.evaluate("(query) => searchHeadings.find(query)", query)
+        best = max(found, key=lambda one: one[4], default=None)
+        if not best or best[0] != "docs/PITFALLS" or not best[2]:
+            lost.append(heading)
+    assert lost == []
+
+
+def test_the_theme_can_be_switched(visitor):
+    visitor.open("index.html")
+    colour = "() => getComputedStyle(document.body).backgroundColor"
+    colours = {visitor.page.evaluate(colour)}
+    for _ in range(2):
+        visitor.page.locator(".theme-toggle-content .theme-toggle").click()
+        colours.add(visitor.page.evaluate(colour))
+    assert len(colours) == 2
+
+
+def test_code_can_be_copied_and_outputs_cannot(visitor):
+    visitor.open("01_checkpoint_improvements.html")
+    assert visitor.page.locator(".cell_input button.copybtn").count() > 5
+    assert visitor.page.locator(".cell_output button.copybtn").count() == 0
+
+
+def test_a_long_log_scrolls(visitor):
+    visitor.open("01_checkpoint_improvements.html")
+    log = visitor.page.locator(".cell_output pre").first
+    shown, whole = log.evaluate("log => [log.clientHeight, log.scrollHeight]")
+    line = log.evaluate("log => parseFloat(getComputedStyle(log).lineHeight)")
+    assert 20 * line < shown < 27 * line < whole
+
+
+def test_a_card_of_the_gallery_leads_to_its_lesson(visitor):
+    visitor.open("lessons.html")
+    assert visitor.page.locator(".gallery a.card").count() == len(pages.recording.scripts())
+    visitor.page.locator(".gallery a.card").first.click()
+    expect(visitor.page.locator("h1")).to_contain_text("01")
+
+
+@pytest.mark.parametrize("name", SEEN)
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["page", "phone"])
+def test_screenshots(visitor, name, size):
+    """Look at these pictures after a change: out/site/screenshots."""
+    visitor.page.set_viewport_size(size)
+    visitor.open(f"{name}.html")
+    folder = pages.SITE / "screenshots"
+    folder.mkdir(exist_ok=True)
+    target = folder / f"{name.replace('/', '_')}-{size['width']}.png"
+    visitor.page.screenshot(path=target, full_page=False)
+    smallest = visitor.page.evaluate(
+        """() => Math.min(...[...document.querySelectorAll("article p, article li, article pre")]
+            .filter(one => one.offsetParent)
+            .map(one => parseFloat(getComputedStyle(one).fontSize)))"""
+    )
+    assert smallest >= 12

@@ -1,0 +1,161 @@
+"""The translations agree with today's English, paragraph by paragraph, and with their terms."""
+
+import collections
+import functools
+import re
+
+import pages
+import pytest
+from babel.messages.catalog import Message
+from babel.messages.pofile import read_po
+from playwright.sync_api import expect
+
+LOCALE = pages.SETTINGS / "locale"
+FOLDERS = {"zh_CN": "zh", "ru": "ru"}
+NAMES = {"zh_CN": "中文", "ru": "Русский"}
+TRANSLATED = [
+    "README",
+    "lessons",
+    "01_checkpoint_improvements",
+    "02_checkpoint_best_only",
+    "03_load_checkpoint",
+]
+
+
+@functools.cache
+def messages(language: str, page: str) -> list[Message]:
+    """Those that are translated, and not marked as out of date."""
+    with (LOCALE / language / "LC_MESSAGES" / f"{page}.po").open("rb") as file:
+        return [m for m in read_po(file) if m.id and m.string and not m.fuzzy]
+
+
+def english(page: str) -> str:
+    """The source of this page on one line."""
+    made = {"README": pages.landing_page, "lessons": pages.gallery}
+    if page in made:
+        return " ".join(made[page]().split())
+    return " ".join((pages.REPOSITORY / f"{page}.py").read_text(encoding="utf-8").split())
+
+
+def of_each(test):
+    for_pages = pytest.mark.parametrize("page", TRANSLATED)
+    return pytest.mark.parametrize("language", list(FOLDERS))(for_pages(test))
+
+
+def lacking(found: list[str], wanted: list[str]) -> list[str]:
+    return sorted((collections.Counter(wanted) - collections.Counter(found)).elements())
+
+
+@of_each
+def test_every_translated_paragraph_is_still_in_the_source(language, page):
+    source = english(page)
+    gone = [m.id for m in messages(language, page) if " ".join(m.id.split()) not in source]
+    assert gone == [], "Run: make catalogues"
+    assert len(messages(language, page)) > (3 if page == "lessons" else 20)
+
+
+@of_each
+def test_code_links_and_numbers_are_those_of_the_english(language, page):
+    def parts(text: str) -> dict[str, list[str]]:
+        code = re.findall(r"``.+?``|`[^`]+`", text)
+        links = re.findall(r"\]\(([^)\s]+)\)", text)
+        prose = re.sub(r"``.+?``|`[^`]+`|\]\([^)\s]+\)", " ", text)
+        prose = re.sub(r"(?<=\d)[,\u00a0 ](?=\d{3}\b)", "", prose).replace(",", ".")
+        numbers = re.findall(r"\d+(?:\.\d+)?", prose)
+        return {"code": sorted(code), "links": sorted(links), "numbers": sorted(numbers)}
+
+    for message in messages(language, page):
+        ours, theirs = parts(message.string), parts(message.id)
+        assert (ours["code"], ours["links"]) == (theirs["code"], theirs["links"]), message.id
+        assert lacking(ours["numbers"], theirs["numbers"]) == [], message.id
+
+
+@of_each
+def test_the_terms_are_used(language, page):
+    rows = re.findall(
+        r"^\| (\w[\w ]*) \| (\S+) \| (.+) \|$", (LOCALE / "TERMS.md").read_text(), re.MULTILINE
+    )
+    terms = {row[0]: row[1 if language == "zh_CN" else 2] for row in rows[1:]}
+    assert len(terms) > 15
+    for message in messages(language, page):
+        prose = re.sub(r"`[^`]+`|\]\([^)\s]+\)", " ", message.id)
+        for word, translation in terms.items():
+            if re.search(rf"\b{word}s?\b", prose):
+                assert translation in message.string.lower(), (word, message.string)
+
+
+@pytest.mark.parametrize("language", list(FOLDERS))
+def test_the_language_can_be_switched(visitor, language):
+    visitor.open("01_checkpoint_improvements.html")
+    visitor.page.locator(".languages").get_by_text(NAMES[language]).click()
+    page = visitor.page
+    assert page.url.endswith(f"/{FOLDERS[language]}/01_checkpoint_improvements.html")
+    assert page.locator("html").get_attribute("lang").replace("-", "_") == language
+    title = messages(language, "01_checkpoint_improvements")[0].string
+    expect(page.locator("h1")).to_contain_text(title)
+    page.locator(".languages").get_by_text("English").click()
+    assert page.url.count(f"/{FOLDERS[language]}/") == 0
+    assert visitor.troubles == []
+
+
+@pytest.mark.parametrize("language", list(FOLDERS))
+@pytest.mark.parametrize("page", ["README", "02_checkpoint_best_only"])
+def test_translated_paragraphs_are_shown_and_other_pages_say_so(visitor, language, page):
+    visitor.open(f"{FOLDERS[language]}/{page}.html")
+    shown = " ".join(visitor.page.locator("article").inner_text().split())
+    shown += visitor.page.evaluate("() => [...document.images].map(image => image.alt).join()")
+    plain = [m.string for m in messages(language, page) if not re.search(r"[`*\[]", m.string)]
+    assert plain and [text for text in plain if len(text) > 30 and text not in shown] == []
+    assert visitor.page.locator("article p.untranslated").count() == 0
+    assert visitor.page.locator(".translation-note").count() == 0
+    visitor.open(f"{FOLDERS[language]}/docs/GLOSSARY.html")
+    expect(visitor.page.locator(".translation-note")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("folder", "query", "page"),
+    [
+        ("zh/", "学习曲线", "01_checkpoint_improvements.html"),
+        ("zh/", "只保留最佳模型", "02_checkpoint_best_only.html"),
+        ("ru/", "кривая обучения", "01_checkpoint_improvements.html"),
+        ("zh/", "ExactBackupAndRestore", "docs/api.html"),
+        ("ru/", "Failed to format this callback filepath", "docs/PITFALLS.html"),
+    ],
+)
+def test_the_search_works_in_each_language(visitor, folder, query, page):
+    visitor.open(f"{folder}lessons.html")
+    box = visitor.page.locator(".sidebar-search")
+    box.fill(query)
+    box.press("Enter")
+    visitor.page.wait_for_selector("#search-results ul.search li a", timeout=10_000)
+    links = visitor.page.locator("#search-results ul.search > li > a")
+    assert any(page in (link.get_attribute("href") or "") for link in links.all())
+    assert visitor.troubles == []
+
+
+def test_a_changed_paragraph_falls_back_to_english(tmp_path, monkeypatch):
+    """Sphinx compares the whole paragraph: one changed word, and its translation is not used."""
+    monkeypatch.syspath_prepend(str(pages.SETTINGS))
+    from page_frame import translation
+    from sphinx.application import Sphinx
+
+    source = tmp_path / "source"
+    catalogue = source / "locale" / "ru" / "LC_MESSAGES" / "index.po"
+    catalogue.parent.mkdir(parents=True)
+    catalogue.write_text(
+        'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\n'
+        'msgid "One."\nmsgstr "Один."\n\nmsgid "Two."\nmsgstr "Два."\n',
+        encoding="utf-8",
+    )
+    (source / "conf.py").write_text(
+        'extensions = ["myst_parser"]\nlanguage = "ru"\nlocale_dirs = ["locale"]\n'
+        "translation_progress_classes = True\n"
+    )
+    (source / "index.md").write_text("# Title\n\nOne.\n\nTwo and more.\n")
+    out = tmp_path / "out"
+    app = Sphinx(source, source, out, tmp_path / "doctrees", "html", status=None)
+    app.build()
+    text = (out / "index.html").read_text(encoding="utf-8")
+    assert "Один." in text and "Два." not in text
+    assert re.search(r'<p class="untranslated">Two and more', text)
+    assert translation(app.env.get_doctree("index")) == "part"
