@@ -159,9 +159,16 @@ def page(rows: list[dict[str, str]]) -> str:
             if row["failing"]:
                 failing += [f"Failing with Keras {release} on {NAMES[backend]}:", ""]
                 failing += [*(f"- `{name}`" for name in row["failing"].split("; ")), ""]
+    ran = {(row["keras"], row["backend"], row["tests"]) for row in rows}
+    missing = [
+        f"{release} on {NAMES[backend]}"
+        for release, backend in itertools.product(RELEASES, NAMES)
+        if not {(release, backend, name) for name in TESTS} <= ran
+    ]
     return PAGE_TEXT.format(
         table="\n".join(table),
         failing="\n".join(["", *failing]) if failing else "",
+        missing=f"Not recorded yet: {', '.join(missing)}. " if missing else "",
         machines=" and ".join(sorted({row["machine"] for row in rows})),
     )
 
@@ -177,7 +184,7 @@ tests of the newest of these releases ran.
 | --- | --- | --- | --- | --- | --- |
 {table}
 {failing}
-`make versions` runs what is not in this table yet. Measured on {machines};
+{missing}`make versions` runs what is not in this table yet. Measured on {machines};
 recorded in [versions.csv](data/versions.csv). A Keras before 3.10 is refused when
 `DurableCheckpoint` is imported.
 """
