@@ -5,6 +5,7 @@ import re
 import libcst as cst
 
 from . import walks
+from .flow import Flow
 from .names import dotted
 from .words import words
 
@@ -14,6 +15,12 @@ KERAS_1 = set(
         "nb_filter nb_row nb_col output_dim init W_regularizer b_regularizer "
         "dim_ordering inner_init inner_activation filter_length pool_length "
         "max_q_size pickle_safe nb_worker concat_axis"
+    )
+)
+KERAS_2 = set(
+    words(
+        "epochs kernel_initializer padding strides units filters kernel_size steps_per_epoch "
+        "validation_steps kernel_regularizer data_format use_bias recurrent_dropout workers"
     )
 )
 MODEL_MAKERS = {"keras.Sequential", "keras.Model", "keras.models.Sequential"} | {
@@ -35,7 +42,6 @@ MODEL_METHODS = {
     "get_layer",
 }
 CHANGES_RATE = {"keras.callbacks.LearningRateScheduler", "keras.callbacks.ReduceLROnPlateau"}
-FLOWS = {"flow", "flow_from_directory", "flow_from_dataframe"}
 
 
 def literal(node: cst.CSTNode | None) -> str | None:
@@ -51,14 +57,15 @@ class Facts(walks.Visitor):
 
     Attributes:
         assigned: Text of a target -> the values that are assigned to it.
+        flow: Where a value comes from, by scope.
         models: Texts of what is a model: "model", "self.model".
         metrics: The metrics that are named by a text.
         losses: The losses that are named by a text.
         own_methods: Methods that classes of the script define and Keras does not call.
-        flows: Text of a variable -> the call of `flow` or `flow_from_directory` behind it.
         generators: Functions of the script that yield.
         changes_rate: A callback or a line changes the learning rate.
         keras_1: A word that only Keras 1 had.
+        keras_2: A word that Keras 1 did not have.
         keras_3: A module that Keras 1 and 2 did not have.
         validates: Some `fit` has validation data (or passes arguments that cannot be seen).
         first_layers: Call of a first layer -> the statement or list that it stands in.
@@ -70,20 +77,26 @@ class Facts(walks.Visitor):
         super().__init__()
         self._script = script
         self.assigned: dict[str, list[cst.BaseExpression]] = {}
+        self.flow = Flow(script)
+        self._classes: list[str] = []
+        self._callbacks: list[bool] = []
+        self._nest: list[str] = []
         self.models: set[str] = {"model", "self.model"}
         self.metrics: set[str] = set()
         self.losses: set[str] = set()
         self.own_methods: set[str] = set()
         self.own_classes: dict[str, bool] = {}
-        self.flows: dict[str, cst.Call] = {}
         self.generators: set[str] = set()
-        self.changes_rate = self.keras_1 = self.keras_3 = False
+        self.changes_rate = self.keras_1 = self.keras_2 = self.keras_3 = False
         self.validates = self.fits = self.lambdas = False
         self.shows_accuracy = False
         self.first_layers: dict[cst.Call, cst.CSTNode] = {}
         self.backend: set[str] = set()
         self.last_activations: set[str] = set()
         self.calls: list[cst.Call] = []
+        self.called: set[str] = set()
+        self.entered: set[cst.Call] = set()
+        self._trainable: dict[str, set[str]] = {}
         self._functions: list[str] = []
         self.model_functions: set[str] = set()
         self.lambda_names: set[str] = set()
@@ -100,12 +113,27 @@ class Facts(walks.Visitor):
         bases = [self._script.names.full(base.value) for base in node.bases]
         of_keras = any(base.startswith("keras.") for base in bases)
         self.own_classes[node.name.value] = of_keras
+        self._classes.append(node.name.value)
+        self._nest.append("class")
+        self._callbacks.append(any("callbacks." in base for base in bases))
         if not of_keras:
             for statement in node.body.body:
                 if isinstance(statement, cst.FunctionDef):
                     self.own_methods.add(statement.name.value)
 
+    def leave_ClassDef(self, original_node):
+        self._classes.pop()
+        self._nest.pop()
+        self._callbacks.pop()
+
     def visit_FunctionDef(self, node):
+        is_method = bool(self._nest) and self._nest[-1] == "class"
+        self._nest.append("function")
+        self.flow.function(
+            node,
+            self._classes[-1] if is_method else "",
+            bool(self._callbacks) and self._callbacks[-1],
+        )
         self._functions.append(node.name.value)
         self.parameters[node.name.value] = list(node.params.params)
         for parameter in node.params.params:
@@ -114,6 +142,7 @@ class Facts(walks.Visitor):
 
     def leave_FunctionDef(self, original_node):
         self._functions.pop()
+        self._nest.pop()
 
     def visit_Yield(self, node):
         if self._functions:
@@ -137,6 +166,8 @@ class Facts(walks.Visitor):
 
     def visit_With(self, node):
         for item in node.items:
+            if isinstance(item.item, cst.Call):
+                self.entered.add(item.item)
             if item.asname is not None:
                 self._assign(item.asname.name, item.item)
 
@@ -149,13 +180,23 @@ class Facts(walks.Visitor):
         if not name:
             return
         self.assigned.setdefault(name, []).append(value)
-        if isinstance(value, cst.Call):
-            if self.makes_model(value):
-                self.models.add(name)
-            if isinstance(value.func, cst.Attribute) and value.func.attr.value in FLOWS:
-                self.flows[name] = value
+        self.flow.assign(target, value)
+        if isinstance(value, cst.Call) and self.makes_model(value):
+            self.models.add(name)
         if name.endswith((".lr", ".learning_rate")):
             self.changes_rate = True
+        if name.endswith(".trainable") and isinstance(value, cst.Name):
+            self._trainable.setdefault(name.removesuffix(".trainable"), set()).add(value.value)
+
+    @property
+    def frozen(self) -> list[str]:
+        """Texts of what is set to `trainable = False` and never back."""
+        return [name for name, values in self._trainable.items() if values == {"False"}]
+
+    @property
+    def builds_functional(self) -> bool:
+        """Whether a model is built from inputs and outputs."""
+        return bool(self.called & {"keras.Model", "keras.models.Model"})
 
     def makes_model(self, call):
         full = self._script.names.full(call.func)
@@ -169,15 +210,22 @@ class Facts(walks.Visitor):
 
     def visit_Call(self, node):
         self.calls.append(node)
+        self.flow.call(node)
         full = self._script.names.full(node.func)
+        self.called.add(full)
         words = {arg.keyword.value: arg.value for arg in node.args if arg.keyword is not None}
-        if KERAS_1 & set(words) and not (
-            {"init", "output_dim"} >= KERAS_1 & set(words) and not full.startswith("keras.")
+        of_keras_1 = KERAS_1 & set(words)
+        if full == "keras.layers.Embedding":
+            of_keras_1 -= {"output_dim"}
+        if of_keras_1 and not (
+            {"init", "output_dim"} >= of_keras_1 and not full.startswith("keras.")
         ):
             self.keras_1 = self.keras_1 or not full or full.startswith("keras.")
+        if KERAS_2 & set(words) and (not full or full.startswith("keras.")):
+            self.keras_2 = True
         if full == "keras.layers.merge":
             self.keras_1 = True
-        if full.startswith(("keras.ops.", "keras.random.")):
+        if full.startswith(("keras.ops.", "keras.random.", "keras.saving.")):
             self.keras_3 = True
         if full in CHANGES_RATE:
             self.changes_rate = True
@@ -206,7 +254,9 @@ class Facts(walks.Visitor):
         if method in MODEL_METHODS and receiver and not self._script.names.raw(node.func.value):
             self.models.add(receiver)
         if method == "compile":
-            metrics = words.get("metrics")
+            metrics = words.get("metrics") or (node.args[2].value if len(node.args) > 2 else None)
+            if isinstance(metrics, (cst.Name, cst.Attribute)):
+                metrics = next(iter(self.flow.values(metrics)), None)
             for element in getattr(metrics, "elements", ()):
                 value = getattr(element, "value", None)
                 if (text := literal(value)) is not None:
@@ -247,8 +297,12 @@ class Facts(walks.Visitor):
                 if arg.keyword is None and option:
                     name = option.lstrip("-").replace("-", "_")
                     self.assigned.setdefault(f"args.{name}", []).append(words["default"])
+                    self.flow.option(name, words["default"])
 
     def visit_ImportFrom(self, node):
+        if dotted(node.module) == "keras" and not isinstance(node.names, cst.ImportStar):
+            names = {dotted(alias.name) for alias in node.names}
+            self.keras_3 = self.keras_3 or bool(names & {"ops", "random", "saving", "distribution"})
         if node.module is not None:
             self.inner.add(node.module)
 

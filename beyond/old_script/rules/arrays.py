@@ -30,6 +30,8 @@ class Seeds(CallRule):
         script = call.script
         if len(call.positional) != 1 or len(call.args) != 1 or not script.uses_keras:
             return
+        if "keras.utils.set_random_seed" in script.facts.called:
+            return
         seed = call.code(call.positional[0].value)
         if seed.isdigit() and int(seed) >= 2**32 or seed == "None":
             return

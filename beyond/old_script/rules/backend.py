@@ -271,8 +271,6 @@ TF_1 = {
     "to_float": "",
     "ConfigProto": "compat.v1.ConfigProto",
     "GPUOptions": "compat.v1.GPUOptions",
-    "Session": "compat.v1.Session",
-    "placeholder": "compat.v1.placeholder",
     "get_default_graph": "compat.v1.get_default_graph",
     "global_variables_initializer": "compat.v1.global_variables_initializer",
     "losses.mean_squared_error": "keras.losses.mean_squared_error",

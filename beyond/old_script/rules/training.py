@@ -295,15 +295,9 @@ class NoteModelUse(CallRule):
         literal = 1
     """
 
-    functions = ("keras.utils.plot_model",)
     methods = ("pop",)
 
     def change(self, call):
-        if call.full == "keras.utils.plot_model":
-            call.script.undecided(
-                call.original, "plot_model: run pip install pydot, and install Graphviz"
-            )
-            return
         if dotted(call.receiver).endswith(".layers") and literal(call.receiver) is None:
             call.script.silent(
                 call.original,
