@@ -79,6 +79,12 @@ class Rewriter(walks.Transformer):
     def leave_Subscript(self, original_node, updated_node):
         return self._expression("Subscript", original_node, updated_node)
 
+    def leave_FunctionDef(self, original_node, updated_node):
+        return self._expression("FunctionDef", original_node, updated_node)
+
+    def leave_Dict(self, original_node, updated_node):
+        return self._expression("Dict", original_node, updated_node)
+
     def leave_Comparison(self, original_node, updated_node):
         return self._expression("Comparison", original_node, updated_node)
 

@@ -95,6 +95,12 @@ class Facts(walks.Visitor):
         self.last_activations: set[str] = set()
         self.calls: list[cst.Call] = []
         self.called: set[str] = set()
+        self.contrib_imports: list[tuple[cst.CSTNode, str]] = []
+        self.methods_of_keras: set[cst.FunctionDef] = set()
+        self.in_keras_class: set[cst.Assign] = set()
+        self.listed_weights: set[str] = set()
+        self.validation_attributes: set[str] = set()
+        self.targets: set[cst.CSTNode] = set()
         self.entered: set[cst.Call] = set()
         self._trainable: dict[str, set[str]] = {}
         self._functions: list[str] = []
@@ -111,7 +117,11 @@ class Facts(walks.Visitor):
 
     def visit_ClassDef(self, node):
         bases = [self._script.names.full(base.value) for base in node.bases]
-        of_keras = any(base.startswith("keras.") for base in bases)
+        of_keras = any(base.startswith("keras.") for base in bases) or any(
+            self.own_classes.get(dotted(base.value)) for base in node.bases
+        )
+        if of_keras:
+            self._keras_class(node)
         self.own_classes[node.name.value] = of_keras
         self._classes.append(node.name.value)
         self._nest.append("class")
@@ -120,6 +130,27 @@ class Facts(walks.Visitor):
             for statement in node.body.body:
                 if isinstance(statement, cst.FunctionDef):
                     self.own_methods.add(statement.name.value)
+
+    def _keras_class(self, node):
+        """Note what the rules for layers and callbacks of the script's own ask for."""
+        sets_data = False
+        for statement in node.body.body:
+            if not isinstance(statement, cst.FunctionDef):
+                continue
+            self.methods_of_keras.add(statement)
+            for line in statement.body.body:
+                for small in line.body if isinstance(line, cst.SimpleStatementLine) else ():
+                    if not isinstance(small, cst.Assign):
+                        continue
+                    self.in_keras_class.add(small)
+                    target = dotted(small.targets[0].target)
+                    sets_data = sets_data or target == "self.validation_data"
+                    if target.endswith("trainable_weights"):
+                        self.listed_weights |= {
+                            dotted(one.value) for one in getattr(small.value, "elements", ())
+                        }
+        if not sets_data:
+            self.validation_attributes.add("self.validation_data")
 
     def leave_ClassDef(self, original_node):
         self._classes.pop()
@@ -158,6 +189,7 @@ class Facts(walks.Visitor):
 
     def visit_Assign(self, node):
         for target in node.targets:
+            self.targets.add(target.target)
             self._assign(target.target, node.value)
 
     def visit_AnnAssign(self, node):
@@ -305,6 +337,18 @@ class Facts(walks.Visitor):
             self.keras_3 = self.keras_3 or bool(names & {"ops", "random", "saving", "distribution"})
         if node.module is not None:
             self.inner.add(node.module)
+            self._contrib(node, dotted(node.module))
+
+    def _contrib(self, node, module):
+        names = (
+            [] if isinstance(node.names, cst.ImportStar) else [dotted(n.name) for n in node.names]
+        )
+        for name in names:
+            full = f"{module}.{name}"
+            if full.startswith("tensorflow.contrib") and not (full + ".").startswith(
+                "tensorflow.contrib.keras."
+            ):
+                self.contrib_imports.append((node, full))
 
     def visit_ImportAlias(self, node):
         self.inner.add(node.name)

@@ -55,6 +55,7 @@ class Script:
         self.any_accuracy = True
         self.old = False
         self.known_uses = None
+        self.spread: dict | None = None
         self.late_undecided: list[tuple] = []
         self.loaded_only: list[tuple] = []
         self.names_changed: list[tuple] = []
