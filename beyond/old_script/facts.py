@@ -4,8 +4,9 @@ import re
 
 import libcst as cst
 
-from . import walks
+from . import first_layers, walks
 from .flow import Flow
+from .literals import literal, texts_in
 from .names import dotted
 from .words import words
 
@@ -31,7 +32,6 @@ MODEL_MAKERS = {"keras.Sequential", "keras.Model", "keras.models.Sequential"} | 
     "keras.models.clone_model",
     "keras.models.Graph",
 }
-SEQUENTIAL = {"keras.Sequential", "keras.models.Sequential"}
 MODEL_METHODS = {
     "compile",
     "train_on_batch",
@@ -42,14 +42,6 @@ MODEL_METHODS = {
     "get_layer",
 }
 CHANGES_RATE = {"keras.callbacks.LearningRateScheduler", "keras.callbacks.ReduceLROnPlateau"}
-
-
-def literal(node: cst.CSTNode | None) -> str | None:
-    """The value of a text that stands in the script; None for anything else."""
-    if isinstance(node, (cst.SimpleString, cst.ConcatenatedString)):
-        value = node.evaluated_value
-        return value if isinstance(value, str) else None
-    return None
 
 
 class Facts(walks.Visitor):
@@ -289,12 +281,7 @@ class Facts(walks.Visitor):
             metrics = words.get("metrics") or (node.args[2].value if len(node.args) > 2 else None)
             if isinstance(metrics, (cst.Name, cst.Attribute)):
                 metrics = next(iter(self.flow.values(metrics)), None)
-            for element in getattr(metrics, "elements", ()):
-                value = getattr(element, "value", None)
-                if (text := literal(value)) is not None:
-                    self.metrics.add(text)
-            if (text := literal(metrics)) is not None:
-                self.metrics.add(text)
+            self.metrics.update(texts_in(metrics))
             names = tuple(
                 literal(element.value) or "" for element in getattr(metrics, "elements", ())
             )
@@ -373,50 +360,13 @@ class Facts(walks.Visitor):
     def visit_IndentedBlock(self, node):
         if len(node.body) == 1:
             self.alone.add(node.body[0])
-        self._find_first_layers(node.body)
+        self.first_layers.update(first_layers.added(self._script.names, node.body))
 
     def visit_Module(self, node):
-        self._find_first_layers(node.body)
-
-    def _find_first_layers(self, body):
-        empty = set()
-        for statement in body:
-            if not isinstance(statement, cst.SimpleStatementLine):
-                continue
-            for small in statement.body:
-                if isinstance(small, cst.Assign) and isinstance(small.value, cst.Call):
-                    name = dotted(small.targets[0].target)
-                    if self._script.names.full(small.value.func) in SEQUENTIAL:
-                        layers = self._layers_of(small.value)
-                        if layers is None:
-                            empty.discard(name)
-                        elif layers == []:
-                            empty.add(name)
-                elif isinstance(small, cst.Expr) and isinstance(small.value, cst.Call):
-                    call = small.value
-                    if isinstance(call.func, cst.Attribute) and call.func.attr.value == "add":
-                        name = dotted(call.func.value)
-                        if name in empty and len(call.args) == 1:
-                            empty.discard(name)
-                            if (
-                                isinstance(call.args[0].value, cst.Call)
-                                and len(statement.body) == 1
-                            ):
-                                self.first_layers[call.args[0].value] = statement
-
-    def _layers_of(self, call):
-        """The layers in a call of Sequential, as far as they stand there."""
-        given = [arg.value for arg in call.args if arg.keyword is None] + [
-            arg.value
-            for arg in call.args
-            if arg.keyword is not None and arg.keyword.value == "layers"
-        ]
-        if not given:
-            return []
-        return None
+        self.first_layers.update(first_layers.added(self._script.names, node.body))
 
     def leave_Call(self, original_node):
-        if self._script.names.full(original_node.func) in SEQUENTIAL:
+        if self._script.names.full(original_node.func) in first_layers.SEQUENTIAL:
             for arg in original_node.args:
                 if isinstance(arg.value, (cst.List, cst.Tuple)) and arg.value.elements:
                     first = arg.value.elements[0].value

@@ -10,7 +10,7 @@ import re
 
 import libcst as cst
 
-from .facts import literal
+from .literals import literal
 from .names import dotted
 from .origins import is_model
 from .paths import ends, key_of

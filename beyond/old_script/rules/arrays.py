@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import libcst as cst
 
-from ..facts import literal
+from ..literals import literal
 from ..names import dotted
 from .base import CallRule, ExpressionRule
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 import libcst as cst
 
 from .. import backend_names
-from ..facts import literal
+from ..literals import literal
 from ..names import dotted
 from .base import CallRule, ExpressionRule
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 import libcst as cst
 
 from .. import homes
-from ..facts import literal
+from ..literals import literal
 from ..names import dotted
 from ..origins import is_model
 from .base import CallRule, ExpressionRule

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import libcst as cst
 
-from ..facts import literal
+from ..literals import literal
 from .base import CallRule
 
 OLD_NAME = "its name since Keras 2"

@@ -4,7 +4,7 @@ import re
 
 import libcst as cst
 
-from ..facts import literal
+from ..literals import literal
 from ..names import dotted
 from ..origins import logged_by_keras
 from ..quantities import today, unsure

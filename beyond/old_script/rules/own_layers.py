@@ -2,7 +2,7 @@
 
 import libcst as cst
 
-from ..facts import literal
+from ..literals import literal
 from ..names import dotted
 from .base import CallRule, ExpressionRule, StatementRule
 
@@ -60,7 +60,7 @@ class AddWeight(CallRule):
             def call(self, inputs):
                 return inputs * self.scale
         Scale()(x)
-    """
+    """  # noqa: E501
 
     methods = ("add_weight",)
     keras_1 = ("shape", "initializer", "name", "trainable", "regularizer", "constraint")
@@ -120,7 +120,7 @@ class WeightsByHand(StatementRule):
             def call(self, inputs):
                 return ops.dot(inputs, self.W) + self.b
         Linear(3)(x)
-    """
+    """  # noqa: E501
 
     def statement(self, original, updated, script):
         if not isinstance(original, cst.Assign) or original not in script.facts.in_keras_class:
