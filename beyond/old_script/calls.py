@@ -139,11 +139,17 @@ class CallEdit:
         value = cst.parse_expression(value) if isinstance(value, str) else value
         self.args[index] = self.args[index].with_changes(value=value)
 
-    def name_positional(self, parameters: list[str], start: int) -> None:
-        """Give the positional arguments from `start` on their names."""
-        for index in range(start, min(len(self.positional), len(parameters))):
+    def name_positional(self, parameters: list[str], start: int, first: int = 0) -> None:
+        """Give the positional arguments from `start` on their names.
+
+        Arguments:
+            parameters: The names.
+            start: The position of the first that gets a name.
+            first: The position of the argument that the list of names begins with.
+        """
+        for index in range(start, min(len(self.positional), first + len(parameters))):
             self.args[index] = self.args[index].with_changes(
-                keyword=cst.Name(parameters[index]),
+                keyword=cst.Name(parameters[index - first]),
                 equal=cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace("")),
             )
             # `positional` shortens as names appear, so go on by index

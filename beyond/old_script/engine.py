@@ -79,6 +79,12 @@ class Rewriter(walks.Transformer):
     def leave_Subscript(self, original_node, updated_node):
         return self._expression("Subscript", original_node, updated_node)
 
+    def leave_FunctionDef(self, original_node, updated_node):
+        return self._expression("FunctionDef", original_node, updated_node)
+
+    def leave_Dict(self, original_node, updated_node):
+        return self._expression("Dict", original_node, updated_node)
+
     def leave_Comparison(self, original_node, updated_node):
         return self._expression("Comparison", original_node, updated_node)
 
@@ -104,6 +110,8 @@ class Rewriter(walks.Transformer):
             for rule in _STATEMENTS:
                 if made is None:
                     made = rule.statement(original, updated, self._script)
+            if made is None and _became_nothing(original, updated):
+                made = []
             changed = changed or made is not None
             body += [updated] if made is None else made
         inputs = [code for place, code in self._script.inputs.values() if place is original_node]
@@ -170,6 +178,17 @@ class Rewriter(walks.Transformer):
             if first <= at
             else [*body[:first], *lines, *definitions, *body[first:]]
         )
+
+
+def _became_nothing(original, updated):
+    """Whether a call that stood alone was replaced by None."""
+    return (
+        isinstance(original, cst.Expr)
+        and isinstance(original.value, cst.Call)
+        and isinstance(updated, cst.Expr)
+        and isinstance(updated.value, cst.Name)
+        and updated.value.value == "None"
+    )
 
 
 def _is_import(statement):

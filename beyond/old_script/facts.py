@@ -4,7 +4,9 @@ import re
 
 import libcst as cst
 
-from . import walks
+from . import first_layers, walks
+from .flow import Flow
+from .literals import literal, texts_in
 from .names import dotted
 from .words import words
 
@@ -16,6 +18,12 @@ KERAS_1 = set(
         "max_q_size pickle_safe nb_worker concat_axis"
     )
 )
+KERAS_2 = set(
+    words(
+        "epochs kernel_initializer padding strides units filters kernel_size steps_per_epoch "
+        "validation_steps kernel_regularizer data_format use_bias recurrent_dropout workers"
+    )
+)
 MODEL_MAKERS = {"keras.Sequential", "keras.Model", "keras.models.Sequential"} | {
     "keras.models.Model",
     "keras.models.load_model",
@@ -24,7 +32,6 @@ MODEL_MAKERS = {"keras.Sequential", "keras.Model", "keras.models.Sequential"} | 
     "keras.models.clone_model",
     "keras.models.Graph",
 }
-SEQUENTIAL = {"keras.Sequential", "keras.models.Sequential"}
 MODEL_METHODS = {
     "compile",
     "train_on_batch",
@@ -35,15 +42,6 @@ MODEL_METHODS = {
     "get_layer",
 }
 CHANGES_RATE = {"keras.callbacks.LearningRateScheduler", "keras.callbacks.ReduceLROnPlateau"}
-FLOWS = {"flow", "flow_from_directory", "flow_from_dataframe"}
-
-
-def literal(node: cst.CSTNode | None) -> str | None:
-    """The value of a text that stands in the script; None for anything else."""
-    if isinstance(node, (cst.SimpleString, cst.ConcatenatedString)):
-        value = node.evaluated_value
-        return value if isinstance(value, str) else None
-    return None
 
 
 class Facts(walks.Visitor):
@@ -51,14 +49,15 @@ class Facts(walks.Visitor):
 
     Attributes:
         assigned: Text of a target -> the values that are assigned to it.
+        flow: Where a value comes from, by scope.
         models: Texts of what is a model: "model", "self.model".
         metrics: The metrics that are named by a text.
         losses: The losses that are named by a text.
         own_methods: Methods that classes of the script define and Keras does not call.
-        flows: Text of a variable -> the call of `flow` or `flow_from_directory` behind it.
         generators: Functions of the script that yield.
         changes_rate: A callback or a line changes the learning rate.
         keras_1: A word that only Keras 1 had.
+        keras_2: A word that Keras 1 did not have.
         keras_3: A module that Keras 1 and 2 did not have.
         validates: Some `fit` has validation data (or passes arguments that cannot be seen).
         first_layers: Call of a first layer -> the statement or list that it stands in.
@@ -70,20 +69,32 @@ class Facts(walks.Visitor):
         super().__init__()
         self._script = script
         self.assigned: dict[str, list[cst.BaseExpression]] = {}
+        self.flow = Flow(script)
+        self._classes: list[str] = []
+        self._callbacks: list[bool] = []
+        self._nest: list[str] = []
         self.models: set[str] = {"model", "self.model"}
         self.metrics: set[str] = set()
         self.losses: set[str] = set()
         self.own_methods: set[str] = set()
         self.own_classes: dict[str, bool] = {}
-        self.flows: dict[str, cst.Call] = {}
         self.generators: set[str] = set()
-        self.changes_rate = self.keras_1 = self.keras_3 = False
+        self.changes_rate = self.keras_1 = self.keras_2 = self.keras_3 = False
         self.validates = self.fits = self.lambdas = False
         self.shows_accuracy = False
         self.first_layers: dict[cst.Call, cst.CSTNode] = {}
         self.backend: set[str] = set()
         self.last_activations: set[str] = set()
         self.calls: list[cst.Call] = []
+        self.called: set[str] = set()
+        self.contrib_imports: list[tuple[cst.CSTNode, str]] = []
+        self.methods_of_keras: set[cst.FunctionDef] = set()
+        self.in_keras_class: set[cst.Assign] = set()
+        self.listed_weights: set[str] = set()
+        self.validation_attributes: set[str] = set()
+        self.targets: set[cst.CSTNode] = set()
+        self.entered: set[cst.Call] = set()
+        self._trainable: dict[str, set[str]] = {}
         self._functions: list[str] = []
         self.model_functions: set[str] = set()
         self.lambda_names: set[str] = set()
@@ -98,14 +109,54 @@ class Facts(walks.Visitor):
 
     def visit_ClassDef(self, node):
         bases = [self._script.names.full(base.value) for base in node.bases]
-        of_keras = any(base.startswith("keras.") for base in bases)
+        of_keras = any(base.startswith("keras.") for base in bases) or any(
+            self.own_classes.get(dotted(base.value)) for base in node.bases
+        )
+        if of_keras:
+            self._keras_class(node)
         self.own_classes[node.name.value] = of_keras
+        self._classes.append(node.name.value)
+        self._nest.append("class")
+        self._callbacks.append(any("callbacks." in base for base in bases))
         if not of_keras:
             for statement in node.body.body:
                 if isinstance(statement, cst.FunctionDef):
                     self.own_methods.add(statement.name.value)
 
+    def _keras_class(self, node):
+        """Note what the rules for layers and callbacks of the script's own ask for."""
+        sets_data = False
+        for statement in node.body.body:
+            if not isinstance(statement, cst.FunctionDef):
+                continue
+            self.methods_of_keras.add(statement)
+            for line in statement.body.body:
+                for small in line.body if isinstance(line, cst.SimpleStatementLine) else ():
+                    if not isinstance(small, cst.Assign):
+                        continue
+                    self.in_keras_class.add(small)
+                    target = dotted(small.targets[0].target)
+                    sets_data = sets_data or target == "self.validation_data"
+                    if target.endswith("trainable_weights"):
+                        self.listed_weights |= {
+                            dotted(one.value) for one in getattr(small.value, "elements", ())
+                        }
+        if not sets_data:
+            self.validation_attributes.add("self.validation_data")
+
+    def leave_ClassDef(self, original_node):
+        self._classes.pop()
+        self._nest.pop()
+        self._callbacks.pop()
+
     def visit_FunctionDef(self, node):
+        is_method = bool(self._nest) and self._nest[-1] == "class"
+        self._nest.append("function")
+        self.flow.function(
+            node,
+            self._classes[-1] if is_method else "",
+            bool(self._callbacks) and self._callbacks[-1],
+        )
         self._functions.append(node.name.value)
         self.parameters[node.name.value] = list(node.params.params)
         for parameter in node.params.params:
@@ -114,6 +165,7 @@ class Facts(walks.Visitor):
 
     def leave_FunctionDef(self, original_node):
         self._functions.pop()
+        self._nest.pop()
 
     def visit_Yield(self, node):
         if self._functions:
@@ -129,6 +181,7 @@ class Facts(walks.Visitor):
 
     def visit_Assign(self, node):
         for target in node.targets:
+            self.targets.add(target.target)
             self._assign(target.target, node.value)
 
     def visit_AnnAssign(self, node):
@@ -137,6 +190,8 @@ class Facts(walks.Visitor):
 
     def visit_With(self, node):
         for item in node.items:
+            if isinstance(item.item, cst.Call):
+                self.entered.add(item.item)
             if item.asname is not None:
                 self._assign(item.asname.name, item.item)
 
@@ -149,13 +204,23 @@ class Facts(walks.Visitor):
         if not name:
             return
         self.assigned.setdefault(name, []).append(value)
-        if isinstance(value, cst.Call):
-            if self.makes_model(value):
-                self.models.add(name)
-            if isinstance(value.func, cst.Attribute) and value.func.attr.value in FLOWS:
-                self.flows[name] = value
+        self.flow.assign(target, value)
+        if isinstance(value, cst.Call) and self.makes_model(value):
+            self.models.add(name)
         if name.endswith((".lr", ".learning_rate")):
             self.changes_rate = True
+        if name.endswith(".trainable") and isinstance(value, cst.Name):
+            self._trainable.setdefault(name.removesuffix(".trainable"), set()).add(value.value)
+
+    @property
+    def frozen(self) -> list[str]:
+        """Texts of what is set to `trainable = False` and never back."""
+        return [name for name, values in self._trainable.items() if values == {"False"}]
+
+    @property
+    def builds_functional(self) -> bool:
+        """Whether a model is built from inputs and outputs."""
+        return bool(self.called & {"keras.Model", "keras.models.Model"})
 
     def makes_model(self, call):
         full = self._script.names.full(call.func)
@@ -169,15 +234,22 @@ class Facts(walks.Visitor):
 
     def visit_Call(self, node):
         self.calls.append(node)
+        self.flow.call(node)
         full = self._script.names.full(node.func)
+        self.called.add(full)
         words = {arg.keyword.value: arg.value for arg in node.args if arg.keyword is not None}
-        if KERAS_1 & set(words) and not (
-            {"init", "output_dim"} >= KERAS_1 & set(words) and not full.startswith("keras.")
+        of_keras_1 = KERAS_1 & set(words)
+        if full == "keras.layers.Embedding":
+            of_keras_1 -= {"output_dim"}
+        if of_keras_1 and not (
+            {"init", "output_dim"} >= of_keras_1 and not full.startswith("keras.")
         ):
             self.keras_1 = self.keras_1 or not full or full.startswith("keras.")
+        if KERAS_2 & set(words) and (not full or full.startswith("keras.")):
+            self.keras_2 = True
         if full == "keras.layers.merge":
             self.keras_1 = True
-        if full.startswith(("keras.ops.", "keras.random.")):
+        if full.startswith(("keras.ops.", "keras.random.", "keras.saving.")):
             self.keras_3 = True
         if full in CHANGES_RATE:
             self.changes_rate = True
@@ -206,13 +278,10 @@ class Facts(walks.Visitor):
         if method in MODEL_METHODS and receiver and not self._script.names.raw(node.func.value):
             self.models.add(receiver)
         if method == "compile":
-            metrics = words.get("metrics")
-            for element in getattr(metrics, "elements", ()):
-                value = getattr(element, "value", None)
-                if (text := literal(value)) is not None:
-                    self.metrics.add(text)
-            if (text := literal(metrics)) is not None:
-                self.metrics.add(text)
+            metrics = words.get("metrics") or (node.args[2].value if len(node.args) > 2 else None)
+            if isinstance(metrics, (cst.Name, cst.Attribute)):
+                metrics = next(iter(self.flow.values(metrics)), None)
+            self.metrics.update(texts_in(metrics))
             names = tuple(
                 literal(element.value) or "" for element in getattr(metrics, "elements", ())
             )
@@ -247,10 +316,26 @@ class Facts(walks.Visitor):
                 if arg.keyword is None and option:
                     name = option.lstrip("-").replace("-", "_")
                     self.assigned.setdefault(f"args.{name}", []).append(words["default"])
+                    self.flow.option(name, words["default"])
 
     def visit_ImportFrom(self, node):
+        if dotted(node.module) == "keras" and not isinstance(node.names, cst.ImportStar):
+            names = {dotted(alias.name) for alias in node.names}
+            self.keras_3 = self.keras_3 or bool(names & {"ops", "random", "saving", "distribution"})
         if node.module is not None:
             self.inner.add(node.module)
+            self._contrib(node, dotted(node.module))
+
+    def _contrib(self, node, module):
+        names = (
+            [] if isinstance(node.names, cst.ImportStar) else [dotted(n.name) for n in node.names]
+        )
+        for name in names:
+            full = f"{module}.{name}"
+            if full.startswith("tensorflow.contrib") and not (full + ".").startswith(
+                "tensorflow.contrib.keras."
+            ):
+                self.contrib_imports.append((node, full))
 
     def visit_ImportAlias(self, node):
         self.inner.add(node.name)
@@ -275,50 +360,13 @@ class Facts(walks.Visitor):
     def visit_IndentedBlock(self, node):
         if len(node.body) == 1:
             self.alone.add(node.body[0])
-        self._find_first_layers(node.body)
+        self.first_layers.update(first_layers.added(self._script.names, node.body))
 
     def visit_Module(self, node):
-        self._find_first_layers(node.body)
-
-    def _find_first_layers(self, body):
-        empty = set()
-        for statement in body:
-            if not isinstance(statement, cst.SimpleStatementLine):
-                continue
-            for small in statement.body:
-                if isinstance(small, cst.Assign) and isinstance(small.value, cst.Call):
-                    name = dotted(small.targets[0].target)
-                    if self._script.names.full(small.value.func) in SEQUENTIAL:
-                        layers = self._layers_of(small.value)
-                        if layers is None:
-                            empty.discard(name)
-                        elif layers == []:
-                            empty.add(name)
-                elif isinstance(small, cst.Expr) and isinstance(small.value, cst.Call):
-                    call = small.value
-                    if isinstance(call.func, cst.Attribute) and call.func.attr.value == "add":
-                        name = dotted(call.func.value)
-                        if name in empty and len(call.args) == 1:
-                            empty.discard(name)
-                            if (
-                                isinstance(call.args[0].value, cst.Call)
-                                and len(statement.body) == 1
-                            ):
-                                self.first_layers[call.args[0].value] = statement
-
-    def _layers_of(self, call):
-        """The layers in a call of Sequential, as far as they stand there."""
-        given = [arg.value for arg in call.args if arg.keyword is None] + [
-            arg.value
-            for arg in call.args
-            if arg.keyword is not None and arg.keyword.value == "layers"
-        ]
-        if not given:
-            return []
-        return None
+        self.first_layers.update(first_layers.added(self._script.names, node.body))
 
     def leave_Call(self, original_node):
-        if self._script.names.full(original_node.func) in SEQUENTIAL:
+        if self._script.names.full(original_node.func) in first_layers.SEQUENTIAL:
             for arg in original_node.args:
                 if isinstance(arg.value, (cst.List, cst.Tuple)) and arg.value.elements:
                     first = arg.value.elements[0].value

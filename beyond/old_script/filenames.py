@@ -10,8 +10,9 @@ import re
 
 import libcst as cst
 
-from .facts import literal
+from .literals import literal
 from .names import dotted
+from .origins import is_model
 from .paths import ends, key_of
 from .quantities import renamed_pattern
 
@@ -21,6 +22,7 @@ UNKNOWN_KIND = (
     "save_weights_only is not a plain True or False: name the file yourself (.weights.h5 for "
     "weights, .keras for a whole model)"
 )
+READS_HDF5 = {"h5py.File", "pandas.read_hdf", "tables.open_file"}  # a .keras file is a zip
 WHOLE = "a whole model"
 WEIGHTS = "weights"
 
@@ -88,6 +90,9 @@ def _uses_of(script, call):
         ]
     if method in ("save", "save_weights", "load_weights") and not script.names.raw(call.func.value):
         path = words.get("filepath") or words.get("path") or (given[0] if given else None)
+        owner = is_model(script, call.func.value, method)
+        if owner is False or (method != "save" and not owner):
+            return []
         if method == "save" and not _is_model(script, call.func.value):
             return []
         kind = {"save": WHOLE, "save_weights": WEIGHTS}.get(method)
@@ -159,17 +164,34 @@ def plan(scripts: list) -> None:
             certain.add(key)
         if use.script.old or use.text.endswith(".hdf5"):
             old.add(key)
+    taken = _taken(found)
     by_node: dict[cst.CSTNode, list[Use]] = {}
     for use in found:
         by_node.setdefault(use.node, []).append(use)
     renamed: dict[str, str] = {}
     for node, here in by_node.items():
-        _rename(node, here, saved, certain, old, renamed)
+        _rename(node, here, saved, certain, old, renamed, taken)
     for script in scripts:
         _rename_elsewhere(script, renamed)
 
 
-def _rename(node, here, saved, certain, old, renamed):
+def _taken(found):
+    """Name of a file -> the old names that would become it, in the order in which they stand."""
+    taken: dict[str, list[str]] = {}
+    for use in found:
+        if use.saves is None:
+            continue
+        was, will = ending(use.key, use.saves)
+        stem = use.key.removesuffix(was) if was else use.key
+        names = taken.setdefault(stem + will, [])
+        if use.key == stem + will:
+            names.insert(0, use.key)  # who has the name keeps it
+        elif use.key not in names:
+            names.append(use.key)
+    return taken
+
+
+def _rename(node, here, saved, certain, old, renamed, taken):
     script, text = here[0].script, here[0].text
     key = here[0].key
     kinds = saved.get(key) or set()
@@ -197,6 +219,10 @@ def _rename(node, here, saved, certain, old, renamed):
         was = will = ""
     if kind == WHOLE and text.endswith(".weights.h5"):
         was = will = ""
+    others = taken.get((key.removesuffix(was) if was else key) + will, [key])
+    if will and key in others and others[0] != key:
+        # another file has that name: keep the old ending as a part of the new name
+        will = was.replace(".", "_") + will
     if isinstance(node, cst.SimpleString):
         quote = len(node.quote)
         body, tail = node.value[:-quote], node.value[-quote:]
@@ -221,6 +247,8 @@ def _rename_elsewhere(script, renamed):
         return
     known = {use.node for use in uses_cache(script)}
     for call in script.facts.calls:
+        if script.names.raw(call.func) in READS_HDF5:
+            continue
         for arg in call.args:
             node = arg.value
             if not isinstance(node, cst.SimpleString) or node in script.strings or node in known:

@@ -21,6 +21,7 @@ MOVED = {
     **{f"keras.layers.{name}": "keras.layers" for name in LAYER_MODULES},
     **{f"keras.utils.{name}": "keras.utils" for name in UTIL_MODULES},
     "keras.objectives": "keras.losses",
+    "keras.initializations": "keras.initializers",
     "keras.callbacks.callbacks": "keras.callbacks",
     "keras.callbacks.tensorboard_v1": "keras.callbacks",
     "keras.engine": "keras.layers",
@@ -137,7 +138,14 @@ STARRED = {
             "GlobalMaxPooling2D BatchNormalization LeakyReLU PReLU ELU GaussianNoise "
             "UpSampling2D ZeroPadding2D merge Merge concatenate add multiply average "
             "maximum dot Concatenate Add SpatialDropout1D UpSampling1D MaxPool2D "
-            "InputLayer CuDNNLSTM CuDNNGRU TimeDistributedDense"
+            "InputLayer CuDNNLSTM CuDNNGRU TimeDistributedDense Highway MaxoutDense Layer "
+            "AtrousConvolution1D AtrousConvolution2D LocallyConnected1D LocallyConnected2D "
+            "AveragePooling1D AveragePooling3D MaxPooling3D GlobalAveragePooling1D ConvLSTM2D "
+            "Cropping1D Cropping2D Cropping3D ZeroPadding1D ZeroPadding3D UpSampling3D Masking "
+            "DepthwiseConv2D SeparableConv1D SeparableConvolution2D Deconv2D Conv3DTranspose "
+            "GaussianDropout AlphaDropout SpatialDropout2D SpatialDropout3D ThresholdedReLU ReLU "
+            "Softmax LayerNormalization ActivityRegularization Subtract Multiply Average Maximum "
+            "Minimum Dot subtract minimum RNN GlobalMaxPooling3D GlobalAveragePooling3D"
         )
     ),
     "keras.models": {"Sequential", "Model", "load_model", "save_model", "model_from_json"}

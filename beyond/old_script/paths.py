@@ -4,7 +4,7 @@ import re
 
 import libcst as cst
 
-from .facts import literal
+from .literals import literal
 from .names import dotted
 
 
@@ -38,9 +38,8 @@ def ends(script, node, seen=()) -> list[tuple[cst.CSTNode, str, str]]:
         return ends(script, node.body, seen) + ends(script, node.orelse, seen)
     if isinstance(node, cst.Call):
         return _ends_of_call(script, node, seen)
-    name = dotted(node)
     found = []
-    for value in script.facts.assigned.get(name, ()) if name else ():
+    for value in script.facts.flow.values(node):
         found += ends(script, value, seen)
     return found
 

@@ -42,11 +42,12 @@ class Note:
 
 @dataclasses.dataclass
 class Findings:
-    """All that was found in one script."""
+    """All that was found in one script; `foremost` is why it cannot run whatever else is done."""
 
     changes: list[Change] = dataclasses.field(default_factory=list)
     undecided: list[Note] = dataclasses.field(default_factory=list)
     silent: list[Note] = dataclasses.field(default_factory=list)
+    foremost: Note | None = None
 
     @property
     def old(self) -> bool:
@@ -86,6 +87,8 @@ class Result:
             lines = [f"{self.source} → {self.target}{ending}"]
         else:
             lines = [f"{self.source}: nothing to change, so no file is written"]
+        if self.findings.foremost is not None:
+            lines.append(f"First of all, line {self.findings.foremost}")
         lines += _section("", sorted(set(self.findings.changes)))
         lines += _section("You decide:", sorted(set(self.findings.undecided)))
         lines += _section("Another behaviour, without an error:", sorted(set(self.findings.silent)))

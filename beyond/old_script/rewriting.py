@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 import re
 
-from . import engine, filenames, notebooks, sources
+from . import engine, filenames, graphs, notebooks, sources
 from .errors import OldScriptError
 from .report import Change, Findings, Note, Result
 from .script import Script
@@ -213,6 +213,9 @@ def _result(script, text, marks):
             filenames.WEIGHTS: "a file of weights",
         }
         findings.changes.append(Change(script.line(node), old, new, why.get(kind, kind), certain))
+    built = graphs.graph_code(script)
+    if built is not None:
+        findings.foremost = Note(*built)
     for call, said in script.late_undecided:
         script.undecided(call, said)
     imports_new = any(change.why == "the rewritten module" for change in findings.changes)
@@ -225,7 +228,8 @@ def _result(script, text, marks):
                 Note(change.line, f"{change.old}: {change.why}; write {change.new}")
                 for change in findings.changes
                 if change.behaviour
-            ]
+            ],
+            foremost=findings.foremost,
         )
         text = source.text
     old_files = _old_files(script) if source.path.parent.is_dir() else ()

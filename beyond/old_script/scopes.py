@@ -25,14 +25,19 @@ class Scope:
                 scope = scope.parent
         scope.bound.setdefault(name, set()).add(full)
 
-    def look_up(self, name: str) -> set[str | None] | None:
-        """What a name means here; None if nothing binds it."""
+    def binder(self, name: str) -> "Scope | None":
+        """The scope that binds a name as it is seen here; None if nothing does."""
         scope: Scope | None = self
         while scope is not None:
             if name in scope.bound and (scope is self or not scope.is_class):
-                return scope.bound[name]
+                return scope
             scope = scope.parent
         return None
+
+    def look_up(self, name: str) -> set[str | None] | None:
+        """What a name means here; None if nothing binds it."""
+        scope = self.binder(name)
+        return None if scope is None else scope.bound[name]
 
 
 def _dotted(node):

@@ -55,6 +55,7 @@ class Script:
         self.any_accuracy = True
         self.old = False
         self.known_uses = None
+        self.spread: dict | None = None
         self.late_undecided: list[tuple] = []
         self.loaded_only: list[tuple] = []
         self.names_changed: list[tuple] = []
@@ -122,6 +123,14 @@ class Script:
         """The line on which a node of the script begins, as the file has it."""
         line = self._scopes.line(node)
         return line - sum(slip.new.count("\n") for slip in self.slips if slip.new_line < line)
+
+    def binder(self, name: cst.Name) -> object:
+        """What stands for the scope that binds a name: the same for all that mean the same."""
+        return self._scopes.scope(name).binder(name.value)
+
+    def binds_here(self, name: cst.Name) -> bool:
+        """Whether a name is bound in the scope that it stands in."""
+        return self._scopes.scope(name) is self.binder(name)
 
     def code(self, node: cst.CSTNode) -> str:
         """The text of a node."""

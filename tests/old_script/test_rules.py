@@ -24,8 +24,11 @@ def example(rule) -> tuple[str, str]:
 
 
 def without_bodies(text: str) -> str:
-    """The class that a rule adds, without what is in it."""
-    return re.sub(r"\n*(class PeriodicCheckpoint.*?\n)(?:    .*\n|\n)+", r"\n\1    ...\n", text)
+    """What a rule defines, without what is in it."""
+    new = "PeriodicCheckpoint|AddedLoss|with_loss|with_weights|plot_if_possible"
+    head = rf"((?:@.*\n)?(?:class|def) (?:{new})\b.*:\n)"
+    short = re.sub(rf"\n*{head}(?:    .*\n|\n(?!\w|@))+\n*", r"\n\1    ...\n", text)
+    return re.sub(r"    \.\.\.\n+", "    ...\n", short)
 
 
 def test_a_rule_is_named_once():

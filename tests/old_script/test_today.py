@@ -11,11 +11,20 @@ from running_scripts import FOLDERS
 pytestmark = pytest.mark.one_backend  # nothing is trained
 
 
+# A lesson that shows which names fail today: these are found, and nothing else.
+FAILS_ON_PURPOSE = {"07_checkpoint_options": {"val_acc:.2f}.keras", "{epoch:02d}.hdf5"}}
+
+
 @pytest.mark.parametrize("name", [*SCRIPTS, *BEYOND])
 def test_the_project_s_own_scripts(name):
     text = path_of(name).read_text()
     result = old_script.rewrite_text(text)
-    assert not result.changed and result.text == text and result.findings.changes == []
+    expected = FAILS_ON_PURPOSE.get(name, set())
+    changes = result.findings.changes
+    assert len(changes) == len(expected)
+    assert all(any(piece in change.old for change in changes) for piece in expected)
+    if not expected:
+        assert not result.changed and result.text == text
 
 
 # Pieces of scripts of today; all of them run on Keras 3.

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import libcst as cst
 
-from ..facts import literal
+from ..literals import literal
 from ..names import dotted
 from .base import CallRule, ExpressionRule
 
@@ -29,6 +29,8 @@ class Seeds(CallRule):
     def change(self, call):
         script = call.script
         if len(call.positional) != 1 or len(call.args) != 1 or not script.uses_keras:
+            return
+        if "keras.utils.set_random_seed" in script.facts.called:
             return
         seed = call.code(call.positional[0].value)
         if seed.isdigit() and int(seed) >= 2**32 or seed == "None":

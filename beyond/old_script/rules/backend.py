@@ -5,7 +5,7 @@ from typing import ClassVar
 import libcst as cst
 
 from .. import backend_names
-from ..facts import literal
+from ..literals import literal
 from ..names import dotted
 from .base import CallRule, ExpressionRule
 
@@ -271,10 +271,7 @@ TF_1 = {
     "to_float": "",
     "ConfigProto": "compat.v1.ConfigProto",
     "GPUOptions": "compat.v1.GPUOptions",
-    "Session": "compat.v1.Session",
-    "placeholder": "compat.v1.placeholder",
     "get_default_graph": "compat.v1.get_default_graph",
-    "global_variables_initializer": "compat.v1.global_variables_initializer",
     "losses.mean_squared_error": "keras.losses.mean_squared_error",
     "losses.absolute_difference": "keras.losses.mean_absolute_error",
     "train.AdamOptimizer": "keras.optimizers.Adam",
@@ -310,8 +307,7 @@ class TensorFlow1(CallRule):
         if raw.startswith("tensorflow.keras"):
             return
         if name.startswith("contrib."):
-            call.script.undecided(call.original, f"{raw}: TensorFlow 2 has no tf.contrib")
-            return
+            return  # see graphs.py
         root = dotted(call.original.func).removesuffix("." + name)
         if name in ("nn.softmax", "nn.log_softmax", "argmax", "argmin"):
             call.rename("dim", "axis", "its name in TensorFlow 2")

@@ -3,6 +3,7 @@
 import libcst as cst
 
 from ..names import dotted
+from ..origins import ONLY_KERAS, is_model
 from .base import CallRule, StatementRule
 
 OLD_NAME = "its name since Keras 2"
@@ -39,21 +40,17 @@ STEPS = ("steps_per_epoch", "validation_steps", "steps")
 
 
 def of_a_model(call) -> bool:
-    """Whether a method's owner may be a model: not a module, and not the script's own class."""
-    receiver, script = call.receiver, call.script
-    if receiver is None:
+    """Whether a method's owner is a model; where that is not seen, the reader is told."""
+    if call.receiver is None:
         return False
-    name = dotted(receiver)
-    made = [one for one in script.facts.assigned.get(name, ()) if isinstance(one, cst.Call)]
-    if made and all(script.facts.own_classes.get(dotted(one.func)) is False for one in made):
-        return False
-    if name in script.facts.models:
-        return True
-    if name and script.names.raw(receiver):
-        return False
-    if call.method in script.facts.own_methods | script.foreign_methods:
-        return any(script.facts.makes_model(value) for value in made)
-    return True
+    said = is_model(call.script, call.receiver, call.method)
+    if said is None and call.method in ONLY_KERAS:
+        call.script.undecided(
+            call.original,
+            f"{call.method}: a class of the script has such a method, and "
+            f"{call.code(call.receiver)} is not seen to be a model of Keras, so nothing changed",
+        )
+    return bool(said)
 
 
 class Generators(CallRule):
@@ -87,6 +84,13 @@ class Generators(CallRule):
             names[1] = "samples_per_epoch" if new == "fit" else "val_samples"
             if new == "fit":
                 names[6] = "nb_val_samples"
+        counted = len(call.positional) > 1 and not call.starred
+        if counted and not keras_1 and not self._of_keras_2(call):
+            call.script.undecided(
+                call.original,
+                f"{old}(…, {call.code(call.positional[1].value)}): in Keras 1 this was a number of "
+                f"samples; if the script is that old, divide it by the size of a batch",
+            )
         if not call.starred:
             call.name_positional(names, 1)
         if call.keyword("generator") is not None:
@@ -95,6 +99,10 @@ class Generators(CallRule):
         call.change(f"{old}(", f"{new}(", "one method for arrays and generators")
         for name, why in DROPPED.items():
             call.drop(name, why)
+
+    def _of_keras_2(self, call):
+        script = call.script
+        return script.facts.keras_2 or script.uses_tensorflow_keras or script.facts.keras_3
 
     def _first(self, call):
         arg = next(a for a in call.args if a.keyword and a.keyword.value == "generator")
@@ -107,16 +115,14 @@ class Generators(CallRule):
             ]
 
 
-def flow_behind(script, generator) -> cst.Call | None:
+def flow_behind(script, generator, depth=0) -> cst.Call | None:
     """The call of `flow` or `flow_from_directory` that made a generator, if it is seen."""
     if isinstance(generator, cst.Call) and isinstance(generator.func, cst.Attribute):
         if generator.func.attr.value in ("flow", "flow_from_directory", "flow_from_dataframe"):
             return generator
         return None
-    name = dotted(generator) if generator is not None else ""
-    if name and len(script.facts.assigned.get(name, ())) == 1:
-        return script.facts.flows.get(name)
-    return None
+    values = script.facts.flow.values(generator)
+    return flow_behind(script, values[0], depth + 1) if len(values) == 1 and depth < 4 else None
 
 
 def makes_float(script, value, depth=0) -> bool:
@@ -129,10 +135,7 @@ def makes_float(script, value, depth=0) -> bool:
     if isinstance(value, cst.Call):
         return script.names.raw(value.func) in ("numpy.ceil", "numpy.floor", "numpy.round")
     if isinstance(value, (cst.Name, cst.Attribute)) and depth < 3:
-        return any(
-            makes_float(script, one, depth + 1)
-            for one in script.facts.assigned.get(dotted(value), ())
-        )
+        return any(makes_float(script, one, depth + 1) for one in script.facts.flow.values(value))
     return isinstance(value, cst.Float)
 
 

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import libcst as cst
 
-from ..facts import literal
+from ..literals import literal
 from .base import CallRule
 
 OLD_NAME = "its name since Keras 2"
@@ -109,8 +109,11 @@ class LayerArguments(CallRule):
             call.rename("poolsize", "pool_size", OLD_NAME)
         if call.full in ("keras.layers.LeakyReLU",):
             call.rename("alpha", "negative_slope", "its name in Keras 3")
-        if call.full == "keras.layers.Embedding":
-            call.drop("dropout", "use a SpatialDropout1D layer after it")
+        dropout = call.full == "keras.layers.Embedding" and call.drop("dropout", "it has none")
+        if dropout:
+            call.script.undecided(
+                call.original, "Embedding(dropout=…): add a SpatialDropout1D layer after it"
+            )
         self._mode(call)
         self._ordering(call)
 
@@ -258,6 +261,12 @@ class Merging(CallRule):
         if mode is None and len(call.positional) > 1:
             mode = call.positional[1].value
         text = "sum" if mode is None else literal(mode)
+        if text == "cos" and not as_layer:
+            call.put("normalize", "True")
+            text = "dot"
+        if mode is not None and text is None and not as_layer and call.positional:
+            self._with_function(call, mode)
+            return
         if text not in self.modes or (as_layer and call.positional):
             call.script.undecided(
                 call.original,
@@ -287,6 +296,15 @@ class Merging(CallRule):
                 call.put("axes", "-1")
         call.func = cst.parse_expression(name)
         call.change(f"{old}(mode='{text}')", name, "merge is gone")
+
+    def _with_function(self, call, mode):
+        """`merge(inputs, mode=function)` is a Lambda layer."""
+        layer = call.script.need("keras.layers", "Lambda")
+        shape = call.keyword("output_shape")
+        shape = "" if shape is None else f", output_shape={call.code(shape)}"
+        inputs = call.script.module.code_for_node(call.positional[0].value)
+        call.replace(f"{layer}({call.code(mode)}{shape})({inputs})")
+        call.change("merge(mode=…)", f"{layer}(…)(…)", "merge is gone")
 
 
 class ModelArguments(CallRule):
@@ -360,5 +378,3 @@ class Regularizers(CallRule):
                 for a in call.args
             ]
             call.change(f"l={call.code(value)}", call.code(value), "its name differs in Keras 3")
-        if call.full.endswith("constraints.max_norm"):
-            call.rename("m", "max_value", OLD_NAME)

@@ -4,13 +4,15 @@ import re
 
 import libcst as cst
 
-from ..facts import literal
+from ..literals import literal
 from ..names import dotted
-from ..quantities import today
+from ..origins import logged_by_keras
+from ..quantities import today, unsure
 from .base import CallRule, ExpressionRule
 
 MONITORING = ("ModelCheckpoint", "EarlyStopping", "ReduceLROnPlateau")
-LIKE_A_HISTORY = re.compile(r"(hist|history|logs?|results?|scores?|h|hist_\w*)$", re.IGNORECASE)
+LIKE_A_HISTORY = re.compile(r"(hist|history|logs?|hist_\w*|\w*_hist(ory)?)$", re.IGNORECASE)
+CHECK_METRIC = "if compile names the metric 'accuracy', its name is"
 DROPPED = {
     "keras.callbacks.TensorBoard": ("batch_size", "write_grads", "embeddings_layer_names")
     + ("embeddings_data",),
@@ -55,7 +57,11 @@ class Callbacks(CallRule):
         if call.full.endswith("TensorBoard"):
             call.script.undecided(call.original, "TensorBoard: run pip install tensorboard")
         value = call.value("monitor", 1 if call.full.endswith("ModelCheckpoint") else 0)
-        old, new = literal(value), today(literal(value), call.script)
+        old, new = literal(value), today(literal(value), call.script, guess=True)
+        if unsure(old, call.script) and call.script.facts.keras_3 is False:
+            call.script.undecided(
+                call.original, f"{old}: no compile is seen; {CHECK_METRIC} {new}, as written"
+            )
         if new and isinstance(value, cst.SimpleString):
             made = value.with_changes(value=value.value.replace(old, new))
             self._put(call, value, made)
@@ -102,6 +108,11 @@ class Period(CallRule):
     functions = ("keras.callbacks.ModelCheckpoint",)
 
     def change(self, call):
+        if len(call.positional) == 7 and not call.script.facts.keras_3:
+            if isinstance(call.positional[6].value, cst.SimpleString):
+                return  # save_freq of TensorFlow 2
+            call.name_positional(["period"], 6, 6)
+            call.change(call.code(call.args[6].value), "period=…", "the seventh is save_freq now")
         period = call.keyword("period")
         if period is None:
             return
@@ -134,25 +145,34 @@ class HistoryKeys(ExpressionRule):
     nodes = ("Subscript",)
 
     def expression(self, original, updated, script):
-        owner = dotted(original.value).rpartition(".")[2]
-        if not LIKE_A_HISTORY.match(owner) or len(original.slice) != 1:
+        if len(original.slice) != 1 or not isinstance(original.slice[0].slice, cst.Index):
             return None
-        index = original.slice[0].slice
-        if not isinstance(index, cst.Index):
+        key = original.slice[0].slice.value
+        new = new_key(script, original, original.value, key)
+        if new is None:
             return None
-        old, new = literal(index.value), today(literal(index.value), script)
-        if not new or not isinstance(index.value, cst.SimpleString):
-            return None
-        value = index.value.with_changes(value=index.value.value.replace(old, new))
+        value = key.with_changes(value=key.value.replace(literal(key), new))
         script.change(
-            original,
-            f"[{index.value.value}]",
-            f"[{value.value}]",
-            "its name since Keras 2.3",
-            certain=script.accuracy is not None,
+            original, f"[{key.value}]", f"[{value.value}]", "its name in Keras 3", certain=True
         )
         element = updated.slice[0].with_changes(slice=cst.Index(value))
         return updated.with_changes(slice=[element])
+
+
+def new_key(script, place, owner, key) -> str | None:
+    """Today's name for a key of what Keras logged; the reader is told where that is not seen."""
+    old = literal(key)
+    new = today(old, script, guess=True)
+    if not new or not isinstance(key, cst.SimpleString):
+        return None
+    logged = logged_by_keras(script, owner)
+    if logged and not unsure(old, script):
+        return new
+    if logged or (logged is None and LIKE_A_HISTORY.match(dotted(owner).rpartition(".")[2] or "-")):
+        what = "" if logged else f"{dotted(owner)} is not seen to come from fit; if it does, and "
+        said = f"{what}{CHECK_METRIC} {new!r} today"
+        script.undecided(place, f"[{old!r}]: {said if what else said.capitalize()}")
+    return None
 
 
 class LogKeys(CallRule):
@@ -179,17 +199,12 @@ class LogKeys(CallRule):
     methods = ("get", "pop")
 
     def change(self, call):
-        if not LIKE_A_HISTORY.match(dotted(call.receiver).rpartition(".")[2] or "-"):
-            return
-        if not call.positional or not isinstance(call.positional[0].value, cst.SimpleString):
+        if call.receiver is None or not call.positional:
             return
         value = call.positional[0].value
-        old, new = literal(value), today(literal(value), call.script)
+        new = new_key(call.script, call.original, call.receiver, value)
         if new:
-            call.put_positional(0, value.with_changes(value=value.value.replace(old, new)))
-            call.change(
-                f"get({value.value})",
-                f"get('{new}')",
-                "its name since Keras 2.3",
-                certain=call.script.accuracy is not None,
+            call.put_positional(
+                0, value.with_changes(value=value.value.replace(literal(value), new))
             )
+            call.change(f"get({value.value})", f"get('{new}')", "its name in Keras 3")

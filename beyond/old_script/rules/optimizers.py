@@ -2,7 +2,7 @@
 
 import libcst as cst
 
-from ..facts import literal
+from ..literals import literal
 from ..names import dotted
 from .base import CallRule, ExpressionRule
 

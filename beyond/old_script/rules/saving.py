@@ -2,10 +2,11 @@
 
 import libcst as cst
 
-from ..facts import literal
+from ..literals import literal
 from ..names import dotted
 from ..paths import ends
 from .base import CallRule
+from .generators import of_a_model
 
 
 class Yaml(CallRule):
@@ -52,6 +53,8 @@ class FolderOfWeights(CallRule):
 
     def change(self, call):
         args = call.original.args
+        if not of_a_model(call):
+            return
         found = ends(call.script, args[0].value) if args else []
         if not any("/" in text and not text.endswith((".h5", ".hdf5")) for _, text, _ in found):
             return

@@ -4,7 +4,7 @@ import re
 
 import libcst as cst
 
-from ..facts import literal
+from ..literals import literal
 from ..names import dotted
 from .base import CallRule, ExpressionRule
 from .generators import (
@@ -43,6 +43,8 @@ class FitArguments(CallRule):
                 call.drop(name, why)
         if call.method in ("fit", "evaluate", "train_on_batch", "test_on_batch"):
             call.drop("show_accuracy", "compile(metrics=['accuracy']) does it")
+        if call.method in ("train_on_batch", "test_on_batch"):
+            call.drop("accuracy", "compile(metrics=['accuracy']) does it")
         if call.method == "fit":
             call.rename("X", "x", OLD_NAME)
         self._samples(call, "samples_per_epoch", "steps_per_epoch", call.value("x", 0))
@@ -170,7 +172,7 @@ class CompileArguments(CallRule):
         if not of_a_model(call):
             return
         call.drop("class_mode", "the loss says it")
-        for name in ("sample_weight_mode", "target_tensors", "theano_mode"):
+        for name in ("sample_weight_mode", "theano_mode"):
             call.drop(name, "Keras 3 has no such argument")
         if call.script.facts.shows_accuracy and call.value("metrics", 2) is None:
             call.put("metrics", "['accuracy']")
@@ -295,15 +297,9 @@ class NoteModelUse(CallRule):
         literal = 1
     """
 
-    functions = ("keras.utils.plot_model",)
     methods = ("pop",)
 
     def change(self, call):
-        if call.full == "keras.utils.plot_model":
-            call.script.undecided(
-                call.original, "plot_model: run pip install pydot, and install Graphviz"
-            )
-            return
         if dotted(call.receiver).endswith(".layers") and literal(call.receiver) is None:
             call.script.silent(
                 call.original,

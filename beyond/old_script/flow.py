@@ -1,0 +1,142 @@
+"""Where a value comes from: assigned to a name, passed to a parameter, set as an option."""
+
+import libcst as cst
+
+from .names import dotted
+
+PARSES = {"parse_args", "parse_known_args"}
+
+
+class Flow:
+    """The assignments, parameters and calls of one script, gathered by `Facts`.
+
+    Arguments:
+        script: The script, which knows the scope of every name.
+    """
+
+    def __init__(self, script):
+        self._script = script
+        self._names: dict[tuple[object, str], list[cst.BaseExpression]] = {}
+        self._others: dict[str, list[cst.BaseExpression]] = {}
+        self._parameters: dict[tuple[object, str], tuple[str, int, str, bool]] = {}
+        self._options: dict[str, list[cst.BaseExpression]] = {}
+        self._calls: dict[str, list[cst.Call]] = {}
+        self._logs: set[tuple[object, str]] = set()
+
+    # ------------------------------------------------------------------ gathering
+
+    def assign(self, target: cst.BaseExpression, value: cst.BaseExpression) -> None:
+        """Note an assignment to a name or to an attribute."""
+        if isinstance(target, cst.Name):
+            self._names.setdefault(self._key(target), []).append(value)
+        elif name := dotted(target):
+            self._others.setdefault(name, []).append(value)
+
+    def function(self, node: cst.FunctionDef, owner: str, of_callback: bool) -> None:
+        """Note the parameters of a function; `owner` is the class that it stands in."""
+        called = owner if node.name.value == "__init__" else node.name.value
+        first = 1 if owner and node.params.params else 0
+        for index, one in enumerate(node.params.params):
+            key = self._key(one.name)
+            is_method = bool(owner) and called != owner
+            self._parameters[key] = (called, index - first, one.name.value, is_method)
+            if one.default is not None:
+                self._names.setdefault(key, []).append(one.default)
+            if of_callback and node.name.value.startswith("on_") and index == 2:
+                self._logs.add(key)
+            if of_callback and node.name.value.startswith("on_train_") and index == 1:
+                self._logs.add(key)
+
+    def option(self, name: str, default: cst.BaseExpression) -> None:
+        """Note the default of an option of the command line."""
+        self._options.setdefault(name, []).append(default)
+
+    def call(self, node: cst.Call) -> None:
+        """Note a call, whose arguments are the values of parameters."""
+        name = dotted(node.func).rpartition(".")[2]
+        if name:
+            self._calls.setdefault(name, []).append(node)
+
+    # ------------------------------------------------------------------ asking
+
+    def values(self, node: cst.CSTNode | None) -> list[cst.BaseExpression]:
+        """The expressions whose value a name, an attribute or an option may have.
+
+        Arguments:
+            node: An expression of the script.
+
+        Returns:
+            What is assigned to it in its scope; for a parameter its default and the arguments of
+            the calls in this script; nothing where that is not seen.
+        """
+        if isinstance(node, cst.Name):
+            key = self._key(node)
+            return [*self._names.get(key, ()), *self._passed(key)]
+        if isinstance(node, cst.Attribute):
+            found = list(self._others.get(dotted(node), ()))
+            if node.attr.value in self._options and self._parses(node.value):
+                found += self._options[node.attr.value]
+            return found
+        if isinstance(node, cst.Subscript) and len(node.slice) == 1:
+            index = node.slice[0].slice
+            value = getattr(index, "value", None)
+            name = value.evaluated_value if isinstance(value, cst.SimpleString) else None
+            if name in self._options and self._parses(node.value):
+                return list(self._options[name])
+        return []
+
+    def is_parameter(self, node: cst.CSTNode) -> bool:
+        """Whether a name is the parameter of a function of the script."""
+        return isinstance(node, cst.Name) and self._key(node) in self._parameters
+
+    def is_logs(self, node: cst.CSTNode) -> bool:
+        """Whether a name is the `logs` that Keras passes to a method of a callback."""
+        return isinstance(node, cst.Name) and self._key(node) in self._logs
+
+    def _key(self, name):
+        return self._script.binder(name), name.value
+
+    def _passed(self, key):
+        if key not in self._parameters:
+            return []
+        called, index, parameter, is_method = self._parameters[key]
+        found = []
+        for call in self._calls.get(called, ()):
+            if not self._may_call(call, is_method):
+                continue
+            given = [arg for arg in call.args if arg.keyword is None]
+            named = [a for a in call.args if a.keyword is not None and a.keyword.value == parameter]
+            if named:
+                found.append(named[0].value)
+            elif 0 <= index < len(given) and not any(arg.star for arg in given[: index + 1]):
+                found.append(given[index].value)
+        return found
+
+    def _may_call(self, call, is_method):
+        """Whether a call means a function or a method of the script, not one of a Keras model."""
+        if isinstance(call.func, cst.Name):
+            return not is_method
+        owner = call.func.value
+        if not is_method:
+            return bool(self._script.names.raw(owner))
+        known = isinstance(owner, cst.Name) and owner.value in ("self", "cls")
+        made = [one for one in self.values(owner) if isinstance(one, cst.Call)]
+        own = self._script.facts.own_classes
+        known = known or any(dotted(one.func).rpartition(".")[2] in own for one in made)
+        return known or not (made or dotted(owner) in self._script.facts.models)
+
+    def _parses(self, node, depth=0):
+        """Whether an expression is what a parser made of the command line."""
+        if isinstance(node, cst.Call):
+            name = dotted(node.func).rpartition(".")[2]
+            if not name and isinstance(node.func, cst.Attribute):
+                name = node.func.attr.value
+            if name == "vars" and node.args:
+                return self._parses(node.args[0].value, depth)
+            return name in PARSES
+        if depth > 3:
+            return False
+        values = self.values(node) if isinstance(node, (cst.Name, cst.Attribute)) else []
+        if not values:  # a parameter that no call of this script fills
+            return dotted(node).rpartition(".")[2].lower() in ("args", "opt", "opts", "flags")
+        return any(self._parses(value, depth + 1) for value in values)

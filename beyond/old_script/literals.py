@@ -1,0 +1,19 @@
+"""Texts that stand in a script."""
+
+import libcst as cst
+
+
+def literal(node: cst.CSTNode | None) -> str | None:
+    """The value of a text that stands in the script; None for anything else."""
+    if isinstance(node, (cst.SimpleString, cst.ConcatenatedString)):
+        value = node.evaluated_value
+        return value if isinstance(value, str) else None
+    return None
+
+
+def texts_in(node: cst.CSTNode | None) -> set[str]:
+    """The texts in a list, also in the lists of a dictionary, or the one text itself."""
+    if (text := literal(node)) is not None:
+        return {text}
+    inside = [getattr(element, "value", None) for element in getattr(node, "elements", ())]
+    return set().union(*map(texts_in, inside))

@@ -1,0 +1,136 @@
+"""What an object is: a model of Keras, quantities that Keras logged, or something of the user's."""
+
+import re
+
+import libcst as cst
+
+from .names import dotted, of_keras
+
+FITS = {"fit", "fit_generator"}
+# Methods that only a model of Keras is known for.
+ONLY_KERAS = {
+    "fit_generator",
+    "evaluate_generator",
+    "predict_generator",
+    "train_on_batch",
+    "test_on_batch",
+    "predict_on_batch",
+    "predict_classes",
+    "save_weights",
+    "load_weights",
+    "compile",
+}
+FOREIGN = re.compile(
+    r"(sklearn|xgboost|lightgbm|catboost|torch|numpy|pandas|scipy|statsmodels|gensim|collections"
+    r"|json|pickle|re|os|h5py|cv2|PIL|matplotlib|joblib)\b"
+)
+
+
+def is_model(script, node: cst.BaseExpression, method: str, depth: int = 0) -> bool | None:
+    """Whether the owner of a method is a model of Keras.
+
+    Arguments:
+        script: The script.
+        node: The owner, such as `model` in `model.fit(...)`.
+        method: The name of the method.
+
+    Returns:
+        None if it is not seen, and the script or its folder has a class with such a method.
+    """
+    if script.names.raw(node):
+        return False  # a module, or what an import gave
+    said = _made_as_model(script, node)
+    if said is not None:
+        return said
+    if dotted(node) == "self":
+        return None if method in script.facts.own_methods else True
+    if dotted(node) in script.facts.models and method not in script.facts.own_methods:
+        return True
+    if method in script.facts.own_methods | script.foreign_methods:
+        return True if dotted(node).rpartition(".")[2].lower().endswith("model") else None
+    return True
+
+
+def _made_as_model(script, node, depth=0):
+    """True or False by what the owner was made as; None if that is not seen."""
+    if depth > 4:
+        return None
+    if isinstance(node, cst.Call):
+        full = script.names.full(node.func)
+        last = dotted(node.func).rpartition(".")[2]
+        if script.facts.makes_model(node) or full.startswith("keras."):
+            return True
+        if FOREIGN.match(full):
+            return False
+        return script.facts.own_classes.get(last)
+    said = {_made_as_model(script, one, depth + 1) for one in script.facts.flow.values(node)}
+    if True in said:
+        return True
+    return False if said == {False} else None
+
+
+def logged_by_keras(script, node: cst.BaseExpression, depth: int = 0) -> bool | None:
+    """Whether an expression is a dictionary of quantities that Keras logged.
+
+    Arguments:
+        script: The script.
+        node: The dictionary, such as `history.history` or `logs`.
+
+    Returns:
+        False for what the script makes itself; None where its origin is not seen.
+    """
+    if depth > 5:
+        return None
+    flow = script.facts.flow
+    if flow.is_logs(node):
+        return True
+    if isinstance(node, cst.Attribute) and node.attr.value == "history":
+        mine = flow.values(node)
+        if mine:
+            return _agreed(logged_by_keras(script, one, depth + 1) for one in mine)
+        return _has_history(script, node.value, depth)
+    if isinstance(node, (cst.Dict, cst.List, cst.Tuple, cst.DictComp, cst.ListComp)):
+        return False
+    if isinstance(node, cst.Call):
+        return _of_call(script, node, depth)
+    return _agreed(logged_by_keras(script, one, depth + 1) for one in flow.values(node))
+
+
+def _of_call(script, node, depth):
+    """What a call returns, if it makes a dictionary or a table of another one."""
+    raw = script.names.raw(node.func)
+    if dotted(node.func) == "dict" or raw in ("pandas.DataFrame", "copy.copy", "copy.deepcopy"):
+        if node.args and node.args[0].keyword is None:
+            return logged_by_keras(script, node.args[0].value, depth + 1)
+        return False
+    if raw.startswith(("collections.", "pandas.")):
+        return False
+    if isinstance(node.func, cst.Attribute) and node.func.attr.value == "copy":
+        return logged_by_keras(script, node.func.value, depth + 1)
+    return None
+
+
+def _has_history(script, node, depth):
+    """Whether `.history` of an object is the dictionary of Keras."""
+    if isinstance(node, cst.Call):
+        if isinstance(node.func, cst.Attribute) and node.func.attr.value in FITS:
+            return is_model(script, node.func.value, node.func.attr.value) is not False
+        full = of_keras(script.names.full(node.func))
+        if full.startswith("keras."):
+            return True
+        own = script.facts.own_classes.get(dotted(node.func).rpartition(".")[2])
+        return None if own is None else own
+    if depth > 4:
+        return None
+    said = [_has_history(script, one, depth + 1) for one in script.facts.flow.values(node)]
+    if not said:
+        return True  # `history.history` of a parameter, of `model`
+    agreed = _agreed(said)
+    return True if agreed is None and None in said and False not in said else agreed
+
+
+def _agreed(said):
+    said = set(said)
+    if said == {True}:
+        return True
+    return False if said and True not in said and None not in said else None
