@@ -10,6 +10,13 @@ from .words import words
 # In quotes as well, and common to many messages.
 GENERAL = set(words("sequential functional model keras tensorflow dense adam numpy float int str"))
 
+# Messages of which the name in quotes is all that matters.
+ABOUT_A_NAME = re.compile(
+    r"has no attribute|cannot import name|No module named|is not defined|unexpected keyword"
+    r"|KeyError"
+)
+OTHER_FILE = re.compile(r"No such file or directory: '(?![^']*\.(?:h5|hdf5|keras|ckpt)')")
+
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
@@ -37,7 +44,8 @@ def words_of(text: str) -> list[str]:
     text = re.sub(r"(?:[\w.~-]*/)+[\w.-]*", " ", text)
     text = re.sub(r"\b(?:TensorFlow|JAX|Torch)Trainer\b", "Trainer", text)
     text = re.sub(r"['\"`]?(?:Functional|Sequential|Model)['\"`]? object", "model object", text)
-    return [word.lower() for word in re.findall(r"\w{2,}", text) if not word.isdigit()]
+    words = [word.lower() for word in re.findall(r"\w{2,}", text) if not word.isdigit()]
+    return [word.removeprefix("val_") for word in words]
 
 
 def explain(message: str, limit: int = 3) -> list[Entry]:
@@ -54,6 +62,8 @@ def explain(message: str, limit: int = 3) -> list[Entry]:
     'OLD_ARTICLES.md'
     """
     message = last_message(message)
+    if OTHER_FILE.search(message):
+        return []  # the user's data, say
     asked = words_of(message)
     entries = pages.entries()
     rarity = _rarity(entries)
@@ -71,7 +81,7 @@ def _score(message, asked, key, rarity):
     score = _likeness(asked, words_of(key), rarity)
     mine, its = names_in(message), names_in(key)
     if mine and its and not mine & its:
-        return 0.45 * score
+        return 0.0 if ABOUT_A_NAME.search(message) else 0.45 * score
     return 1.25 * score if (mine & its) - GENERAL else score
 
 
@@ -109,5 +119,8 @@ def names_in(text: str) -> set[str]:
     ['nb_epoch']
     """
     found = set(re.findall(r"['`\"]{1,2}([\w.]{2,}?)\s*['`\"]", text))
-    names = {name for whole in found for name in (whole, whole.rpartition(".")[2])}
+    parts = {whole: whole.split(".") for whole in found}
+    names = found | {last for *_, last in parts.values()}
+    names |= {".".join(part[:-1]) for part in parts.values() if len(part) > 2}
+    names |= {name.removeprefix("val_") for name in names}
     return names - {"Sequential", "Functional"}

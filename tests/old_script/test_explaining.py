@@ -29,6 +29,12 @@ FOUND = {
     "value=[[1]]>. This optimizer can only be called for the variables it was originally built "
     "with. When working with a new set of variables, you should recreate a new optimizer.": "fit",
     "KeyError: 'acc'": "acc",
+    "KeyError: 'val_acc'": "['acc']",
+    "AttributeError: module 'tensorflow' has no attribute 'Session'": "Session",
+    "AttributeError: 'Functional' object has no attribute 'predict_proba'": "predict_proba",
+    "AttributeError: module 'keras.backend' has no attribute 'get_session'": "get_session",
+    "ValueError: A KerasTensor cannot be used as input to a TensorFlow function. A KerasTensor is "
+    "a symbolic placeholder for a shape and dtype, used when constructing models": "tf.reduce",
     "AttributeError: module 'keras.backend' has no attribute 'flatten'": "flatten",
     "UserWarning: Can save best model only with val_f1 available.": "available",
     "OSError: Unable to synchronously open file (truncated file: eof = 12345, "
@@ -48,6 +54,10 @@ def test_the_first_entry_fits(message):
     [
         "ZeroDivisionError: division by zero",
         "ModuleNotFoundError: No module named 'pandas'",
+        "ModuleNotFoundError: No module named 'cPickle'",
+        "NameError: name 'xrange' is not defined",
+        "AttributeError: 'Tokenizer' object has no attribute 'oov'",
+        "FileNotFoundError: [Errno 2] No such file or directory: 'rows.csv'",
         "NameError: name 'train_x' is not defined in this place of my program",
         "pandas.errors.ParserError: Error tokenizing data. C error: Expected 5 fields",
         "",
