@@ -131,7 +131,12 @@ def test_a_notebook(tmp_path):
         {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": 1}
         | {"source": ["%matplotlib inline\n", "!pip install keras\n", "import keras"]},
         {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": 2}
-        | {"source": ["model.fit(x, y, nb_epoch=1)"]},
+        | {"source": ["if new:\n", "    !mkdir out\n", "rest = (7\n", "    % 4)\n"]}
+        | {"execution_count": 3},
+        {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": 4}
+        | {"source": ["%time model.summary()\n", "rest = (7\n", "    % 4)\n"]},
+        {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": 2}
+        | {"source": ["for fold in folds:\n", "    model.fit(x, y, nb_epoch=1)\n", "    %who"]},
     ]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     book = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 4}
@@ -142,7 +147,9 @@ def test_a_notebook(tmp_path):
     assert sources == [
         "# Title",
         "%matplotlib inline\n!pip install keras\nimport keras",
-        "model.fit(x, y, epochs=1)",
+        "if new:\n    !mkdir out\nrest = (7\n    % 4)",
+        "%time model.summary()\nrest = (7\n    % 4)",
+        "for fold in folds:\n    model.fit(x, y, epochs=1)\n    %who",
     ]
     assert new["metadata"]["kernelspec"]["name"] == "python3"
 
