@@ -6,8 +6,8 @@ import pages
 import pytest
 from playwright.sync_api import expect
 
-DESKTOP = {"width": 1280, "height": 900}
-PHONE = {"width": 390, "height": 844}
+from .conftest import DESKTOP, PHONE, SCREENSHOTS
+
 ALL_PAGES = sorted(path.relative_to(pages.HTML).as_posix() for path in pages.HTML.rglob("*.html"))
 SEEN = ["index", "lessons", "06_resume_training", "docs/PITFALLS", "docs/api"]
 
@@ -136,9 +136,8 @@ def test_screenshots(visitor, name, size):
     """Look at these pictures after a change: out/site/screenshots."""
     visitor.page.set_viewport_size(size)
     visitor.open(f"{name}.html")
-    folder = pages.SITE / "screenshots"
-    folder.mkdir(exist_ok=True)
-    target = folder / f"{name.replace('/', '_')}-{size['width']}.png"
+    SCREENSHOTS.mkdir(exist_ok=True)
+    target = SCREENSHOTS / f"{name.replace('/', '_')}-{size['width']}.png"
     visitor.page.screenshot(path=target, full_page=False)
     smallest = visitor.page.evaluate(
         """() => Math.min(...[...document.querySelectorAll("article p, article li, article pre")]
