@@ -317,6 +317,10 @@ def test_what_measures_time_runs_alone_and_the_rest_of_part_two_in_pairs(small):
         assert not any(side_by_side(found, "11_fourth", other) for other in others), goals
 
 
+def test_notebooks_and_scripts_agree_on_what_measures_time():
+    assert f"grep -slE '{lessons.MEASURES_TIME}'" in (REPOSITORY / "Makefile").read_text()
+
+
 def test_an_edit_during_the_run_is_noticed(small):
     with (small / "01_first.py").open("a") as file:
         file.write("pathlib.Path('01_first.py').touch()\n")

@@ -14,6 +14,8 @@ import re
 import sys
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+# A script that measures time runs alone. The Makefile has the same pattern; a test compares them.
+MEASURES_TIME = r"perf_counter|time\.time"
 WORDS_PER_MINUTE = 100
 LINES_PER_MINUTE = 20
 LEVELS = ("first steps", "in practice", "under the hood")

@@ -254,8 +254,8 @@ def wanted(numbers: list[str]) -> list[pathlib.Path]:
 
 
 def measures_time(script: pathlib.Path) -> bool:
-    """Whether another script beside it would change what it shows; the Makefile asks the same."""
-    return bool(re.search(r"perf_counter|time\.time", script.read_text(encoding="utf-8")))
+    """Whether another script beside it would change what it shows."""
+    return bool(re.search(lessons.MEASURES_TIME, script.read_text(encoding="utf-8")))
 
 
 async def run_all(chosen: list[pathlib.Path]) -> list[str]:
