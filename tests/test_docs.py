@@ -248,8 +248,9 @@ def test_the_shares_of_keras_2_are_the_measured_ones():
 
 def test_what_a_save_costs_is_what_was_measured():
     text = (REPOSITORY / "docs" / "DURABLE_CHECKPOINT.md").read_text()
-    blocked, total = bench("seconds blocked"), bench("seconds in total")
-    columns = blocked, bench("seconds blocked by the first save"), bench("seconds of the processor")
+    quantities = "blocked", "blocked by the first save", "of the processor"
+    columns = [bench(f"seconds {quantity}") for quantity in quantities]
+    total = bench("seconds in total")
     rows = re.findall(r"^\| `(\w+)`, `(\.[\w.]+)` \| (.*) \|$", text, re.MULTILINE)
     assert len(rows) == 4
     for name, ending, cells in rows:
@@ -259,7 +260,8 @@ def test_what_a_save_costs_is_what_was_measured():
     assert len(rows) == 4
     for name, ending, cells in rows:
         way = f"{name} {ending}", "jax"
-        assert cells.split(" | ") == [blocked[way], total[way]]
+        both = columns[0], columns[1], total, columns[2]
+        assert cells.split(" | ") == [column[way] for column in both]
     blocked, total = bench("seconds blocked on a GPU"), bench("seconds in total on a GPU")
     rows = re.findall(r"^\| GPU: (.*?) \| (.*) \|$", text, re.MULTILINE)
     assert len(rows) == len(blocked) == 5

@@ -6,6 +6,7 @@
 - `_save_model`, `_get_file_path`, `_set_monitor_op`, `monitor_op`, `best` and `_current_epoch` of
   `ModelCheckpoint`, used by `checkpoint.py`
 - `_initial_epoch` of `Model`, as in the stock `BackupAndRestore`; `_symbolic_build` of `Model`
+- `tf` of `keras.src.saving.serialization_lib`; see `_tensorflow_only_if_imported`
 - `global_seed_generator` of `keras.src.random`: the random numbers that are drawn without a seed
 - `_trainable_variables` of an optimizer: what it was built with
 - `_ema_weights_in_model` of `SwapEMAWeights`: whether the averages are in the model at the moment
@@ -13,6 +14,7 @@
 
 import contextlib
 import itertools
+import sys
 import threading
 
 import keras
@@ -28,7 +30,7 @@ try:
     from keras.src.backend.common import global_state
     from keras.src.optimizers.base_optimizer import BaseOptimizer
     from keras.src.random import seed_generator
-    from keras.src.saving import saving_lib
+    from keras.src.saving import saving_lib, serialization_lib
     from keras.src.saving.keras_saveable import KerasSaveable
 
     H5IOStore = saving_lib.H5IOStore
@@ -37,6 +39,7 @@ try:
         (saving_lib, "_save_state _load_state _serialize_model_as_json get_attr_skipset"),
         (H5IOStore, "make get close __setitem__ __getitem__"),
         (DiskIOStore, "make get close"),
+        (serialization_lib, "tf"),
         (BaseOptimizer, "save_own_variables"),
         (seed_generator, "global_seed_generator"),
         (keras.Model, "_symbolic_build"),
@@ -88,7 +91,44 @@ def load_state(model: keras.Model, weights_store, assets_store=None) -> None:
 
 def serialize_model_as_json(model: keras.Model) -> tuple[str, str]:
     """`config.json` and `metadata.json` of a `.keras` archive."""
-    return saving_lib._serialize_model_as_json(model)
+    with _tensorflow_only_if_imported():
+        return saving_lib._serialize_model_as_json(model)
+
+
+class _ImportedTensorFlow:
+    """Keras's lazy module TensorFlow, except that it is there only if someone has imported it."""
+
+    @property
+    def available(self):
+        return "tensorflow" in sys.modules and _TENSORFLOW.available
+
+    def __getattr__(self, name):
+        return getattr(_TENSORFLOW, name)
+
+
+_TENSORFLOW = serialization_lib.tf
+_serializing = 0
+_serializing_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def _tensorflow_only_if_imported():
+    """Let Keras write a configuration without importing TensorFlow for it, on another backend.
+
+    It asks for each object whether TensorFlow made it. Without TensorFlow none can be such an
+    object, but the question imports it, where it is installed: 5 seconds in the first save.
+    """
+    global _serializing
+    with _serializing_lock:
+        _serializing += 1
+        serialization_lib.tf = _ImportedTensorFlow()
+    try:
+        yield
+    finally:
+        with _serializing_lock:
+            _serializing -= 1
+            if not _serializing:
+                serialization_lib.tf = _TENSORFLOW
 
 
 @contextlib.contextmanager

@@ -15,7 +15,6 @@ from keras.src.callbacks import backup_and_restore_test, model_checkpoint_test
 # Its own tests, from the installed package, as they are.
 from keras.src.callbacks.model_checkpoint_test import ModelCheckpointTest  # noqa: F401
 from keras.src.random import seed_generator
-from keras.src.saving import saving_lib
 
 
 class BackupAndRestoreTest(backup_and_restore_test.BackupAndRestoreCallbackTest):
@@ -112,10 +111,21 @@ def test_the_monitors_direction_is_told_by_keras(monitor, mode, lower):
     assert DurableCheckpoint("m.keras", mode=mode).best is None
 
 
-def test_the_private_function_gives_what_stock_writes_into_the_archive(tmp_path):
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+@keras.saving.register_keras_serializable()
+class KeepsTypesOfTensorFlow(keras.layers.Layer):
+    def get_config(self):
+        import tensorflow
+
+        types = tensorflow.TensorShape((2, 3)), tensorflow.float16, tensorflow.TensorSpec((1,))
+        return super().get_config() | {"types": types}
+
+
+@pytest.mark.parametrize("layer", [keras.layers.Dense(2), KeepsTypesOfTensorFlow()])
+def test_the_private_function_gives_what_stock_writes_into_the_archive(tmp_path, layer):
+    model = keras.Sequential([keras.Input((3,)), layer])
     model.compile("adam", "mse")
-    config, metadata = saving_lib._serialize_model_as_json(model)
+    config, metadata = keras_private.serialize_model_as_json(model)
+    assert keras_private.serialization_lib.tf is keras.src.utils.module_utils.tensorflow
     model.save(tmp_path / "m.keras")
     with zipfile.ZipFile(tmp_path / "m.keras") as archive:
         assert archive.read("config.json").decode() == config
