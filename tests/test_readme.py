@@ -376,11 +376,16 @@ def test_the_figure_shows_what_the_caption_says():
 def test_ci_runs_the_readmes_test_command_on_both_backends():
     lines = (REPOSITORY / ".ci" / "run").read_text().splitlines()
     commands = [line for line in lines if "make" in line and not line.startswith("#")]
-    for command in ("make test", "make test-beyond"):
-        assert command in commands and f"KERAS_BACKEND=jax {command}" in commands
+    assert {"make test", "KERAS_BACKEND=jax make test"} < set(commands)
+    assert {"make test-beyond", "make test-site"} < set(commands)
+    (some,) = (line for line in lines if "tests/durability/test_" in line)
+    for name in re.search(r"\{(.*)\}", some)[1].split(","):
+        assert (REPOSITORY / "tests" / "durability" / f"test_{name}.py").exists()
     assert "\n    make test\n" in README
     workflow = (REPOSITORY / ".github" / "workflows" / "ci.yml").read_text()
     assert "run: bash .ci/run" in workflow and "make test PYTHON=" in workflow
+    weekly = workflow[workflow.index("all-on-jax:") :]
+    assert "- run: KERAS_BACKEND=jax make test-beyond" in weekly
 
 
 def test_the_documented_values_are_those_of_the_documents(results):

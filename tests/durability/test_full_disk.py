@@ -23,8 +23,6 @@ import on_path  # noqa: F401
 import pytest
 from small_disk import PAGE, SizeLimit, SmallDisk, may_mount, on_small_disk
 
-pytestmark = pytest.mark.weekly
-
 ENDINGS = (".keras", ".weights.h5")
 
 

@@ -7,8 +7,6 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.weekly
-
 KILLING = pathlib.Path(__file__).with_name("killing.py")
 KILLS = 60
 

@@ -25,8 +25,6 @@ from durable_checkpoint import (
     verify,
 )
 
-pytestmark = pytest.mark.weekly
-
 X = np.ones((8, 4), "float32")
 
 

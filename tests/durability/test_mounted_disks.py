@@ -18,7 +18,6 @@ import on_path  # noqa: F401
 import pytest
 from small_disk import SmallDisk, may_mount, on_small_disk
 
-pytestmark = pytest.mark.weekly
 EPOCHS = 6
 
 

@@ -18,8 +18,6 @@ import numpy as np
 import pytest
 from durable_checkpoint import CorruptCheckpointError, DurableCheckpoint, newest_valid, verify
 
-pytestmark = pytest.mark.weekly
-
 
 class Recorder:
     """What a save does to its folder, in order, with the content that a sync makes durable."""

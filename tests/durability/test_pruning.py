@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from durable_checkpoint import DurableCheckpoint, files, read_record, verify
 
-pytestmark = pytest.mark.weekly
-
 NAN = float("nan")
 
 

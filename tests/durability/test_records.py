@@ -18,8 +18,6 @@ from durable_checkpoint import (
     verify,
 )
 
-pytestmark = pytest.mark.weekly
-
 NUMBERS = (1.0, 0.5)
 
 
