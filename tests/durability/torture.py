@@ -4,16 +4,18 @@
     python tests/durability/torture.py exact     while backups are made: docs/data/torture_exact.csv
     python tests/durability/torture.py workers   one of two, 20 times: docs/data/torture_workers.csv
 
-The rows of this KERAS_BACKEND are replaced, the others stay; workers are always on JAX. See
-killing.py, resuming.py and joining.py for what is done.
+The rows of this KERAS_BACKEND are replaced, the others stay; workers are always on JAX. Files and
+exact: what was found after each lot of kills is kept in out/torture/, so the same command goes on
+where it was ended. After a change of the code or of a version it begins anew. See killing.py,
+resuming.py and joining.py for what is done.
 """
 
 import concurrent.futures
 import csv
 import datetime
+import hashlib
 import importlib.metadata
 import json
-import math
 import os
 import pathlib
 import platform
@@ -27,7 +29,8 @@ from results_table import processor
 DOCS = REPOSITORY / "docs" / "data"
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 KILLS = 1000
-LOTS = os.cpu_count() or 2  # of the kills while backups are made, side by side
+KILLS_OF_A_LOT = 100
+SIDE_BY_SIDE = os.cpu_count() or 2  # lots
 KILLS_OF_WORKERS = 20
 NOTHING_OF = {
     "unloadable": "unloadable_files",
@@ -103,31 +106,56 @@ def run(program: str, *arguments) -> dict:
     return json.loads(ended.stdout)
 
 
-def torture(ending: str) -> dict:
-    """The row for one format. Every finding that is not as it should be is printed."""
+def same_code() -> str:
+    """A name for the code that is tried, that which tries it, and the versions."""
+    files = sorted((REPOSITORY / "beyond" / "durable_checkpoint").glob("*.py"))
+    files += [pathlib.Path(__file__).with_name(name) for name in ("killing.py", "resuming.py")]
+    contents = b"".join(path.read_bytes() for path in files)
+    return hashlib.sha256(contents + f"{versions()}, {machine()}".encode()).hexdigest()[:12]
+
+
+def one_lot(kind: str, number: int) -> dict:
+    """What was found after the kills of this lot, now or in a run before.
+
+    Arguments:
+        kind: The ending of the files, or "exact".
+        number: From 1. While backups are made, the moments are drawn with it as the seed.
+    """
+    kept = REPOSITORY / "out" / "torture" / same_code() / f"{BACKEND}{kind}-{number}.json"
+    if kept.exists():
+        return json.loads(kept.read_text())
     with tempfile.TemporaryDirectory() as folder:
-        found = run("killing.py", ending, KILLS, folder)
-    for what in NOTHING_OF:
-        for line in found[what]:
+        if kind == "exact":
+            found = run("resuming.py", "saves", folder, KILLS_OF_A_LOT, number)
+        else:
+            found = run("killing.py", kind, KILLS_OF_A_LOT, folder)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = kept.with_suffix(".tmp")
+    unfinished.write_text(json.dumps(found))
+    unfinished.replace(kept)
+    return found
+
+
+def row_of_files(ending: str, lots: list[dict]) -> dict:
+    """The row for one format. Every finding that is not as it should be is printed."""
+    found = {what: [line for lot in lots for line in lot[what]] for what in NOTHING_OF}
+    for what, lines in found.items():
+        for line in lines:
             print(f"{ending}: {what}: {line}")
     return {
         "backend": BACKEND,
         "format": ending,
-        "kills": found["kills"],
-        "kills_while_temporary_file_existed": found["while_temporary_file_existed"],
-        "kills_while_being_renamed": found["while_being_renamed"],
+        "kills": sum(lot["kills"] for lot in lots),
+        "kills_while_temporary_file_existed": sum(
+            lot["while_temporary_file_existed"] for lot in lots
+        ),
+        "kills_while_being_renamed": sum(lot["while_being_renamed"] for lot in lots),
         **{column: len(found[what]) for what, column in NOTHING_OF.items()},
-        "most_saves_lost": found["most_saves_lost"],
+        "most_saves_lost": max(lot["most_saves_lost"] for lot in lots),
         "machine": machine(),
         "versions": versions(),
         "date": datetime.date.today().isoformat(),
     }
-
-
-def torture_exact(lot: int) -> dict:
-    """A part of the kills, at moments that are drawn with the seed `lot`."""
-    with tempfile.TemporaryDirectory() as folder:
-        return run("resuming.py", "saves", folder, math.ceil(KILLS / LOTS), lot)
 
 
 def row_of_exact(lots: list[dict]) -> dict:
@@ -188,9 +216,10 @@ def write(name: str, fields: list[str], rows: list[dict]) -> None:
 def main(what: str) -> int:
     if what == "workers" and BACKEND != "jax":
         sys.exit("Workers train on JAX only: KERAS_BACKEND=jax")
-    with concurrent.futures.ThreadPoolExecutor(LOTS) as pool:
+    lots = range(1, KILLS // KILLS_OF_A_LOT + 1)
+    with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         if what == "exact":
-            rows = [row_of_exact(list(pool.map(torture_exact, range(1, LOTS + 1))))]
+            rows = [row_of_exact(list(pool.map(one_lot, ["exact"] * len(lots), lots)))]
             fields, wrong = EXACT_FIELDS, ("ended_in_other_bits", "errors")
             write("torture_exact.csv", fields, rows)
         elif what == "workers":
@@ -198,7 +227,9 @@ def main(what: str) -> int:
             fields, wrong = WORKERS_FIELDS, ("ended_in_other_bits", "errors")
             write("torture_workers.csv", fields, rows)
         else:
-            rows = list(pool.map(torture, [".keras", ".weights.h5"]))
+            endings = ".keras", ".weights.h5"
+            found = {e: list(pool.map(one_lot, [e] * len(lots), lots)) for e in endings}
+            rows = [row_of_files(ending, found[ending]) for ending in endings]
             fields, wrong = FIELDS, NOTHING_OF.values()
             write("torture.csv", fields, rows)
     for row in rows:
