@@ -253,7 +253,7 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
             if self.save_best_only and value is None:
                 return
             raise
-        except (TypeError, ValueError) as error:
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
             raise ValueError(monitored.why_there_is_no_name(self.filepath, logs, error)) from error
         if os.path.isdir(path):
             raise IsADirectoryError(

@@ -5,7 +5,7 @@ import numpy as np
 
 from . import backup_file, snapshot, training
 from .checkpoint import DurableCheckpoint
-from .encoding import decoded, encoded
+from .encoding import can_be_encoded, decoded, encoded
 from .tracked import Tracked
 from .training import TrainingState
 
@@ -34,7 +34,7 @@ class Content:
         history = model.history
         state = {
             "generators": now.generators(),
-            "history": history.history if history is not None else {},
+            "history": _reported(history.history if history is not None else {}),
             "epochs": history.epoch if history is not None else [],
             "random": training.random_state(),
         }
@@ -84,6 +84,24 @@ class Content:
             "asset": self._assets,
         }
         return described, groups
+
+
+def _reported(history):
+    """What callbacks and metrics reported, with the values that variables have now."""
+    numbers = {
+        name: [
+            keras.ops.convert_to_numpy(v) if isinstance(v, keras.Variable) else v for v in values
+        ]
+        for name, values in history.items()
+    }
+    for name, values in numbers.items():
+        if not can_be_encoded(values):
+            kinds = ", ".join(sorted({type(value).__name__ for value in values}))
+            raise TypeError(
+                f"logs[{name!r}] is part of the history, and no backup can hold it ({kinds}): let "
+                "the callback that reports it report a number, a text or an array"
+            )
+    return numbers
 
 
 def put_back(
