@@ -222,3 +222,14 @@ def test_a_name_that_cannot_be_filled_in_is_refused_in_one_line(tmp_path, name):
         checkpoint.on_epoch_end(0, {"val_loss": 0.5})
     assert "\n" not in str(raised.value)
     checkpoint.on_train_end()
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), np.float32("nan"), np.array([0.5])])
+def test_a_threshold_that_nothing_beats_is_refused(threshold):
+    with pytest.raises(ValueError, match="initial_value_threshold is a number"):
+        DurableCheckpoint("best.keras", initial_value_threshold=threshold, save_best_only=True)
+
+
+def test_numbers_of_numpy_are_numbers():
+    threshold, two = np.float32(0.5), np.int64(2)
+    DurableCheckpoint("{epoch}.keras", initial_value_threshold=threshold, keep_best=two)
