@@ -18,8 +18,8 @@ class ShuffledBatches(keras.utils.PyDataset):
         backup = ExactBackupAndRestore("backup", save_freq=100, track=[batches])
         model.fit(batches, shuffle=False, epochs=10, callbacks=[backup])
 
-    As `validation_data`, which needs no place in `track`, it has the order of the epoch as well: the
-    sum over batches in another order differs in the last bits.
+    As `validation_data`, which needs no place in `track`, it has the order of the epoch as well:
+    the sum over batches in another order differs in the last bits.
 
     Plain arrays cannot be taken up again like that. Where `fit(x, y)` stands in an epoch is known
     to nobody outside; and its order comes from random numbers whose state is not a variable of the

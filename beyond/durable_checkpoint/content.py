@@ -31,7 +31,7 @@ class Content:
         buffers: list | None,
     ):
         now = TrainingState(model)
-        history = model.history
+        history = getattr(model, "history", None)  # none in a loop without `fit`
         state = {
             "generators": now.generators(),
             "history": _reported(history.history if history is not None else {}),
@@ -136,6 +136,7 @@ def put_back(
         each.set_state(decoded(its_state, arrays["array"]))
     for swap, swapped in zip(swaps, header["swapped"], strict=True):
         swap._ema_weights_in_model = swapped
-    if model.history is not None:
-        model.history.history, model.history.epoch = state["history"], state["epochs"]
+    history = getattr(model, "history", None)
+    if history is not None:
+        history.history, history.epoch = state["history"], state["epochs"]
     training.set_random_state(state["random"])

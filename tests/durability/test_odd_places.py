@@ -233,3 +233,27 @@ def test_a_threshold_that_nothing_beats_is_refused(threshold):
 def test_numbers_of_numpy_are_numbers():
     threshold, two = np.float32(0.5), np.int64(2)
     DurableCheckpoint("{epoch}.keras", initial_value_threshold=threshold, keep_best=two)
+
+
+def test_in_a_loop_without_fit_there_is_no_history(tmp_path):
+    def begin():
+        model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(1)])
+        model.compile("adam", "mse")
+        backup = ExactBackupAndRestore(tmp_path / "backup", delete_checkpoint=False)
+        backup.set_model(model)
+        backup.set_params({"epochs": 2, "steps": None})
+        backup.on_train_begin()
+        return model, backup
+
+    model, backup = begin()
+    backup.on_epoch_begin(0)
+    model.train_on_batch(X, Y)
+    backup.on_epoch_end(0)
+    backup.on_epoch_begin(1)
+    backup.on_epoch_end(1)
+    backup.on_train_end()
+    again, backup = begin()
+    backup.on_train_end()
+    assert [as_array(w).tolist() for w in again.weights] == [
+        as_array(w).tolist() for w in model.weights
+    ]
