@@ -7,6 +7,7 @@ user's own classes; from a method to its object, and from a `functools.partial` 
 """
 
 import collections
+import contextlib
 import functools
 import random
 import sys
@@ -83,6 +84,8 @@ def follow(model: keras.Model) -> Reached:
         seen.add(id(thing))
         if isinstance(thing, keras.Variable) or _is_variable_of_tensorflow(thing):
             reached.variables.append(found(path, owner, thing))
+        elif isinstance(thing, random.SystemRandom):
+            continue  # it has no state
         elif isinstance(thing, _GENERATORS):
             reached.generators.append(found(path, owner, thing))
         elif _is_generator_of_tensorflow(thing):
@@ -117,8 +120,9 @@ def _attributes(thing):
     found = dict(getattr(thing, "__dict__", {}))
     for kind in type(thing).__mro__:
         for name, member in vars(kind).items():
-            if isinstance(member, types.MemberDescriptorType) and hasattr(thing, name):
-                found.setdefault(name, getattr(thing, name))
+            if isinstance(member, types.MemberDescriptorType):
+                with contextlib.suppress(AttributeError):  # nothing is in this slot
+                    found.setdefault(name, member.__get__(thing))
     return found
 
 

@@ -3,6 +3,7 @@
 import collections
 import datetime
 import functools
+import random
 import types
 
 import keras
@@ -83,6 +84,7 @@ def odd_model():
         [held for held, _ in places.values() if held not in (by_method, by_partial)]
     )
     model.bits = Holder(bits)
+    model.without_state = Holder(random.SystemRandom())
     return model, {name: find(held) for name, (held, find) in places.items()}, bits, own
 
 
