@@ -32,7 +32,7 @@ _CONTAINERS = (
 )
 _GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
 # There before and after its owner is built; other attributes lead to the same objects only then.
-_FIRST = {"_user_metrics"}
+_FIRST = {"_user_metrics", "_user_weighted_metrics", "_user_loss"}
 _SKIPPED = {"_tracker", "_inbound_nodes", "_outbound_nodes", "_jax_state"}
 
 
