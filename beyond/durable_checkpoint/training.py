@@ -195,7 +195,7 @@ def _set_state_of_generator(generator, state):
     if isinstance(generator, np.random.Generator):
         generator.bit_generator.state = state
     elif isinstance(generator, np.random.BitGenerator):
-        generator.state = state  # type: ignore[misc]
+        generator.state = state
     elif isinstance(generator, np.random.RandomState):
         generator.set_state(state)
     else:
