@@ -11,7 +11,7 @@ from . import files, records, snapshot, template
 from .errors import CorruptCheckpointError
 from .validity import verify
 
-FORMAT = 2  # of the file
+FORMAT = 3  # of the file
 TAG = "backup"  # in the names of temporary files
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import operator
 
 import keras
 import numpy as np
@@ -17,6 +18,9 @@ class ShuffledBatches(keras.utils.PyDataset):
         backup = ExactBackupAndRestore("backup", save_freq=100, track=[batches])
         model.fit(batches, shuffle=False, epochs=10, callbacks=[backup])
 
+    As `validation_data`, which needs no place in `track`, it has the order of the epoch as well:
+    the sum over batches in another order differs in the last bits.
+
     Plain arrays cannot be taken up again like that. Where `fit(x, y)` stands in an epoch is known
     to nobody outside; and its order comes from random numbers whose state is not a variable of the
     model. On TensorFlow it is not even an order for each epoch: once `keras.utils.set_random_seed`
@@ -29,13 +33,14 @@ class ShuffledBatches(keras.utils.PyDataset):
 
     Arguments:
         x, y: Arrays with the same number of rows, or lists, tuples or dictionaries of such arrays,
-            as the model takes them. They are not copied; a batch is.
+            as the model takes them. They are not copied; a batch is. Tables and columns of pandas
+            and tensors of TensorFlow count as arrays, row by row: an index of theirs is not used.
         batch_size: Rows in a batch. The last one of an epoch has those that are left.
         seed: A whole number, 0 or more.
 
     Raises:
-        ValueError: Different numbers of rows; or `fit` asked for the batches in another order,
-            as it does unless `shuffle=False` is given.
+        ValueError: Different numbers of rows, or no arrays; or `fit` asked for the batches in
+            another order, as it does unless `shuffle=False` is given.
 
     Example:
         >>> batches = ShuffledBatches(x, y, batch_size=3, seed=7)
@@ -45,15 +50,13 @@ class ShuffledBatches(keras.utils.PyDataset):
 
     def __init__(self, x, y, batch_size: int = 32, seed: int = 0):
         super().__init__()
-        rows = {len(array) for array in keras.tree.flatten((x, y))}
+        self.x, self.y = keras.tree.map_structure(_as_array, (x, y))
+        rows = {len(array) for array in keras.tree.flatten((self.x, self.y))}
         if len(rows) != 1 or rows == {0}:
             raise ValueError(f"x and y need the same number of rows, 1 or more, not {sorted(rows)}")
-        if batch_size < 1:
-            raise ValueError(f"batch_size is a number of rows, 1 or more, not {batch_size}")
-        self.x, self.y = x, y
         self.rows = rows.pop()
-        self.batch_size = batch_size
-        self.seed = seed
+        self.batch_size = _whole_number(batch_size, 1, "batch_size is a number of rows")
+        self.seed = _whole_number(seed, 0, "seed is a whole number")
         self.start(0)
 
     def start(self, epoch: int, batch: int = 0) -> None:
@@ -115,3 +118,26 @@ class ShuffledBatches(keras.utils.PyDataset):
             "arrays": str(structure),
             "order": order,
         }
+
+
+def _as_array(array):
+    if hasattr(array, "iloc") or type(array).__module__.startswith("tensorflow."):
+        # pandas takes numbers in brackets for labels of its index; TensorFlow takes no list.
+        array = np.asarray(array)
+    if np.ndim(array) == 0 or not hasattr(array, "dtype"):
+        raise ValueError(
+            "x and y are arrays, or lists, tuples or dictionaries of arrays: "
+            f"{type(array).__name__} is none. Call numpy.array on a list of numbers; without "
+            "targets, give an array of zeros as y"
+        )
+    return array
+
+
+def _whole_number(number, least, what):
+    try:
+        number = operator.index(number)
+    except TypeError:
+        raise ValueError(f"{what}, {least} or more, not {number!r}") from None
+    if number < least:
+        raise ValueError(f"{what}, {least} or more, not {number}")
+    return number

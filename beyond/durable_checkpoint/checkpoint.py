@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import math
+import numbers
 import os
 import warnings
 from typing import Any
@@ -99,12 +100,8 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
         keep_last: int | None = None,
         keep_best: int | None = None,
     ):
-        if isinstance(initial_value_threshold, str) and initial_value_threshold != "saved":
-            raise ValueError(
-                "initial_value_threshold is a number, None or 'saved', "
-                f"not {initial_value_threshold!r}"
-            )
-        self._go_on_from_saved = initial_value_threshold == "saved"
+        monitored.refuse_as_threshold(initial_value_threshold)
+        self._go_on_from_saved = isinstance(initial_value_threshold, str)
         super().__init__(
             filepath,
             monitor=monitor,
@@ -122,7 +119,7 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
         for name, number in (("keep_last", keep_last), ("keep_best", keep_best)):
             if number is None:
                 continue
-            if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            if not isinstance(number, numbers.Integral) or isinstance(number, bool) or number < 1:
                 raise ValueError(f"{name} is a number of files, 1 or more, not {number!r}")
             if "{" not in self._place.template or self._place.in_subfolders:
                 raise ValueError(
@@ -253,7 +250,7 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
             if self.save_best_only and value is None:
                 return
             raise
-        except (TypeError, ValueError) as error:
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
             raise ValueError(monitored.why_there_is_no_name(self.filepath, logs, error)) from error
         if os.path.isdir(path):
             raise IsADirectoryError(

@@ -5,7 +5,7 @@ import numpy as np
 
 from . import backup_file, snapshot, training
 from .checkpoint import DurableCheckpoint
-from .encoding import decoded, encoded
+from .encoding import can_be_encoded, decoded, encoded
 from .tracked import Tracked
 from .training import TrainingState
 
@@ -31,10 +31,10 @@ class Content:
         buffers: list | None,
     ):
         now = TrainingState(model)
-        history = model.history
+        history = getattr(model, "history", None)  # none in a loop without `fit`
         state = {
             "generators": now.generators(),
-            "history": history.history if history is not None else {},
+            "history": _reported(history.history if history is not None else {}),
             "epochs": history.epoch if history is not None else [],
             "random": training.random_state(),
         }
@@ -86,6 +86,24 @@ class Content:
         return described, groups
 
 
+def _reported(history):
+    """What callbacks and metrics reported, with the values that variables have now."""
+    numbers = {
+        name: [
+            keras.ops.convert_to_numpy(v) if isinstance(v, keras.Variable) else v for v in values
+        ]
+        for name, values in history.items()
+    }
+    for name, values in numbers.items():
+        if not can_be_encoded(values):
+            kinds = ", ".join(sorted({type(value).__name__ for value in values}))
+            raise TypeError(
+                f"logs[{name!r}] is part of the history, and no backup can hold it ({kinds}): let "
+                "the callback that reports it report a number, a text or an array"
+            )
+    return numbers
+
+
 def put_back(
     backup: backup_file.Backup,
     model: keras.Model,
@@ -118,6 +136,7 @@ def put_back(
         each.set_state(decoded(its_state, arrays["array"]))
     for swap, swapped in zip(swaps, header["swapped"], strict=True):
         swap._ema_weights_in_model = swapped
-    if model.history is not None:
-        model.history.history, model.history.epoch = state["history"], state["epochs"]
+    history = getattr(model, "history", None)
+    if history is not None:
+        history.history, history.epoch = state["history"], state["epochs"]
     training.set_random_state(state["random"])

@@ -20,15 +20,17 @@ def encoded(value, arrays):
         return {type(value).__name__: [encoded(item, arrays) for item in value]}
     if type(value) is dict:
         return {"dict": [[encoded(k, arrays), encoded(v, arrays)] for k, v in value.items()]}
-    if isinstance(value, np.generic) and value.dtype.kind in "biuf":
+    if isinstance(value, np.generic) and value.dtype.kind in "biuf" and value.itemsize <= 8:
         return {"scalar": [value.dtype.str, value.item()]}
-    is_array = isinstance(value, np.ndarray) or keras.ops.is_tensor(value)
+    is_a_number = isinstance(value, np.generic) and value.dtype.kind in "fcV"  # V: bfloat16
+    is_array = is_a_number or isinstance(value, np.ndarray) or keras.ops.is_tensor(value)
     if is_array and not isinstance(value, keras.Variable):
         array = np.array(keras.ops.convert_to_numpy(value))
         if array.dtype.hasobject:
             raise TypeError("an array of objects")
         arrays.append(array)
-        return {"array": [len(arrays) - 1, str(array.dtype)]}
+        kind = "number" if is_a_number else "array"
+        return {kind: [len(arrays) - 1, str(array.dtype)]}
     raise TypeError(f"{type(value).__name__} cannot be backed up")
 
 
@@ -44,4 +46,5 @@ def decoded(value, arrays):
         return {decoded(key, arrays): decoded(item, arrays) for key, item in content}
     if kind == "scalar":
         return np.dtype(content[0]).type(content[1])
-    return arrays[content[0]].view(np.dtype(content[1]))
+    array = arrays[content[0]].view(np.dtype(content[1]))
+    return array[()] if kind == "number" else array

@@ -43,8 +43,10 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
       `save_weights` saves, and the epoch.
     - Not restored are values that are nowhere in a variable: plain attributes of layers (numbers,
       lists, arrays) that their `save_own_variables` does not save; local variables of functions;
-      callbacks that are not in `track`. State that is seen but cannot be kept (a lookup table of
-      TensorFlow that changes, a generator of PyTorch, a set of layers) is refused by `fit`.
+      callbacks that are not in `track`. On JAX, a variable that Keras does not hand to the step
+      (one in a schedule or a regularizer, say) is a constant there from the first batch on, so a
+      change of it has an effect only in a resumed training. State that is seen but cannot be kept
+      (a lookup table of TensorFlow that changes, a set of layers) is refused by `fit`.
     - With `ShuffledBatches` in `track`, a backup in mid-epoch is taken up at the next batch. With
       data of which the position is unknown (arrays, generators, `tf.data`, a `ShuffledBatches` not
       in `track`) backups are made between epochs only, which a warning says if `save_freq` asks for
@@ -65,10 +67,6 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
     before this one see the beginning of a batch more than there is. The same bits need the same
     machine, versions and number of threads, and operations that are deterministic: with TensorFlow
     on a GPU, call `tf.config.experimental.enable_op_determinism()`.
-
-    What makes it exact was put together from MosaicML Composer's test of resumption, from data
-    loaders that know their position (CheckFreq, FAST 2021), and from measurements of what Keras
-    3.15.1 loses.
 
     Arguments:
         backup_dir: A folder for this call of `fit` alone.
@@ -213,6 +211,9 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
                 )
         if self._data is not None:
             self._data.start(epoch, batch)
+        validation = fits.validation_data_of_this_fit()
+        if isinstance(validation, ShuffledBatches) and validation is not self._data:
+            validation.start(epoch)  # else it would begin anew with its first order
         for tracked in self.track:
             if isinstance(tracked, DurableCheckpoint):
                 tracked.batches_before = batch

@@ -86,6 +86,14 @@ def of_this_fit(kind: type) -> list:
     ]
 
 
+def validation_data_of_this_fit() -> object:
+    """What the `fit` that is calling a callback just now was given as `validation_data`."""
+    for frame in _frames_of_keras(sys._getframe()):
+        if frame.f_code.co_name == "fit" and "validation_data" in frame.f_locals:
+            return frame.f_locals["validation_data"]
+    return None
+
+
 def is_running_in(frame: types.FrameType | None, model: keras.Model) -> bool:
     """Whether `model.fit`, Keras's or the model's own, is among the callers of `frame`."""
     while frame is not None:

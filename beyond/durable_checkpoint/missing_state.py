@@ -3,6 +3,7 @@
 import contextlib
 
 import keras
+import numpy as np
 
 from . import keras_private, training
 from .batches import ShuffledBatches
@@ -65,7 +66,7 @@ def _build_optimizers(here, described):
 
 
 def _use_a_batch(model, here, wanted, data):
-    before = {name: keras.ops.convert_to_numpy(v) for name, v in here.variables.items()}
+    before = [(v, np.array(keras.ops.convert_to_numpy(v))) for v in here.variables.values()]
     random_state = training.random_state()
     x, y = data[0]
     for attempt in (
@@ -77,8 +78,8 @@ def _use_a_batch(model, here, wanted, data):
         here = TrainingState(model)
         if not _missing(here, wanted):
             break
-    for name, value in before.items():
-        here.variables[name].assign(value)
+    for variable, value in before:  # which may have another name now
+        variable.assign(value)
     training.set_random_state(random_state)
     return here
 

@@ -1,5 +1,6 @@
 """The values that `fit` reports, and what is said of those that nothing can be ranked by."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,18 @@ def scalar(value: Any) -> float | None:
         return None if value is None or np.ndim(value) > 0 else float(value)
     except (TypeError, ValueError):
         return None
+
+
+def refuse_as_threshold(value: Any) -> None:
+    """Raise unless the first monitored value can be better than `value`, or it is None or "saved".
+
+    Raises:
+        ValueError: It is none of these. Nothing is better than NaN, so nothing would be saved.
+    """
+    number = scalar(value)
+    is_a_number = number is not None and not isinstance(value, str) and not math.isnan(number)
+    if value is not None and not is_a_number and not (isinstance(value, str) and value == "saved"):
+        raise ValueError(f"initial_value_threshold is a number, None or 'saved', not {value!r}")
 
 
 def why_nothing_can_be_ranked(

@@ -6,10 +6,10 @@ import json
 import keras
 import numpy as np
 
-from . import reach
 from .batches import ShuffledBatches
 from .encoding import can_be_encoded, encoded
 from .keras_private import KerasSaveable
+from .training import TrainingState
 
 
 class Tracked:
@@ -39,6 +39,10 @@ class Tracked:
 
     def _is_plain_callback(self):
         return isinstance(self.thing, keras.callbacks.Callback) and not self._keeps_its_state()
+
+    def is_saved_by_keras(self) -> bool:
+        """Whether it is a layer, a metric or the like, without `get_state` and `set_state`."""
+        return isinstance(self.thing, KerasSaveable) and not self._keeps_its_state()
 
     def _attributes(self):
         """Those that may be state: neither Keras's own, nor unchanged settings, nor functions."""
@@ -70,11 +74,10 @@ class Tracked:
             return thing.get_state()
         if isinstance(thing, ShuffledBatches):
             return None  # where it stands follows from epoch and batch
-        if isinstance(thing, (KerasSaveable, keras.random.SeedGenerator)):
-            return {
-                found.path: keras.ops.convert_to_numpy(found.thing)
-                for found in reach.follow(thing).variables
-            }
+        if self.is_saved_by_keras():
+            return _state_of_saveable(thing)
+        if isinstance(thing, keras.random.SeedGenerator):
+            return np.array(keras.ops.convert_to_numpy(thing.state))
         if isinstance(thing, np.random.Generator):
             return thing.bit_generator.state
         if isinstance(thing, keras.callbacks.Callback):
@@ -93,19 +96,42 @@ class Tracked:
         thing = self.thing
         if self._keeps_its_state():
             thing.set_state(state)
-        elif isinstance(thing, (KerasSaveable, keras.random.SeedGenerator)):
-            variables = {found.path: found.thing for found in reach.follow(thing).variables}
-            if variables.keys() != state.keys():
-                raise ValueError(
-                    f"{type(thing).__name__} in track has {len(variables)} variables, the backup "
-                    f"{len(state)}: build it before fit, as it was when the backup was made"
-                )
-            for path, value in state.items():
-                variables[path].assign(value)
+        elif self.is_saved_by_keras():
+            _set_state_of_saveable(thing, state)
+        elif isinstance(thing, keras.random.SeedGenerator):
+            thing.state.assign(state)
         elif isinstance(thing, np.random.Generator):
             thing.bit_generator.state = state
         elif isinstance(thing, keras.callbacks.Callback):
             vars(thing).update(state)
+
+
+def _state_of_saveable(thing):
+    now = TrainingState(thing)
+    return {
+        "variables": {n: keras.ops.convert_to_numpy(v) for n, v in now.variables.items()},
+        "paths": now.description()["paths"],
+        "own": now.arrays(),
+        "assets": {path: np.frombuffer(a, np.uint8) for path, a in now.recording.assets.items()},
+        "generators": now.generators(),
+    }
+
+
+def _set_state_of_saveable(thing, state):
+    here = TrainingState(thing)
+    values = state["variables"]
+    if here.variables.keys() != values.keys():
+        raise ValueError(
+            f"{type(thing).__name__} in track has {len(here.variables)} variables, the backup "
+            f"{len(values)}: build it before fit, as it was when the backup was made"
+        )
+    assets = {path: content.tobytes() for path, content in state["assets"].items()}
+    if state["own"] or assets != here.recording.assets:
+        saved = {path: values[name] for path, name in state["paths"].items()}
+        here.restore_arrays(saved | state["own"], assets)
+    for name, value in values.items():
+        here.variables[name].assign(value)
+    here.set_generators(state["generators"])
 
 
 def _as_text(value):

@@ -1,7 +1,12 @@
-"""All state that a training depends on: taken, compared, and put back."""
+"""All state that a training depends on: taken, compared, and put back.
+
+It was put together from MosaicML Composer's test of resumption, from data loaders that know their
+position (CheckFreq, FAST 2021), and from measurements of what Keras 3.15.1 loses.
+"""
 
 import os
 import random
+import re
 import tempfile
 import warnings
 
@@ -39,7 +44,7 @@ class TrainingState:
         for group, variables in groups:
             for key, variable in variables:
                 if id(variable) not in named:
-                    named[id(variable)] = f"{group}/{key}".replace("//", "/")
+                    named[id(variable)] = f"{group}/{key.removeprefix('/')}"
                     self.variables[named[id(variable)]] = variable
         self.names = named
 
@@ -125,8 +130,10 @@ class GivenArrays(keras_private.H5IOStore):
         self.groups: dict[str, dict[str, np.ndarray]] = {}
         self.read: set[str] = set()
         for path, array in arrays.items():
-            group, _, key = f"/{path}".rpartition("vars/")
-            self.groups.setdefault(group.strip("/"), {})[key] = array
+            # A name may contain "vars" itself: that of a layer, or a key with a slash in it.
+            for mark in re.finditer("(?=/vars/)", f"/{path}"):
+                group, key = path[: mark.start()].strip("/"), path[mark.start() + len("vars/") :]
+                self.groups.setdefault(group, {})[key] = array
 
     def __bool__(self):
         return True
@@ -177,6 +184,8 @@ def dtype_of(value) -> str:
 def _state_of_generator(generator):
     if isinstance(generator, np.random.Generator):
         return generator.bit_generator.state
+    if isinstance(generator, np.random.BitGenerator):
+        return generator.state
     if isinstance(generator, np.random.RandomState):
         return generator.get_state(legacy=False)
     return generator.getstate()
@@ -185,6 +194,8 @@ def _state_of_generator(generator):
 def _set_state_of_generator(generator, state):
     if isinstance(generator, np.random.Generator):
         generator.bit_generator.state = state
+    elif isinstance(generator, np.random.BitGenerator):
+        generator.state = state
     elif isinstance(generator, np.random.RandomState):
         generator.set_state(state)
     else:

@@ -27,9 +27,11 @@ def check(model: keras.Model, tracked: list[Tracked], place: str) -> None:
                 f"{place}: of {type(each.thing).__name__} no backup can hold {', '.join(names)}. "
                 "If that is state, give it get_state() and set_state()."
             )
+    places = [model, *(each.thing for each in tracked if each.is_saved_by_keras())]
     lost = [
         f"{path.lstrip('/')} ({what})"
-        for path, what, thing in reach.follow(model).cannot_be_kept
+        for place_of_state in places
+        for path, what, thing in reach.follow(place_of_state).cannot_be_kept
         if not any(thing is each.thing for each in tracked)
     ]
     if lost:
