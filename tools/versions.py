@@ -1,12 +1,17 @@
-"""Run tests on other releases of Keras, and write down what came of them.
+"""Run tests, the entries of docs/PITFALLS.md and scripts 01 to 10 on other releases of Keras.
 
     python tools/versions.py run                    what docs/data/versions.csv lacks
     python tools/versions.py run 3.12.0 jax         one release on one backend, again
     python tools/versions.py run 3.12.0 jax exact   only these files of tests
-    python tools/versions.py page                   docs/VERSIONS.md from docs/data/versions.csv
+    python tools/versions.py gallery                the entries and scripts of each release that
+                                                    docs/data/versions_*.csv lack, newest first
+    python tools/versions.py gallery 3.9.2 jax      one release on one backend, again
+    python tools/versions.py gallery installed      the Keras of .venv, and what it changed
+    python tools/versions.py page                   docs/VERSIONS.md, its picture, and the lines
+                                                    `Keras:` of docs/PITFALLS.md, from the tables
 
-Each release is installed alone, without what it needs, into an environment in out/versions/. Its
-other packages are those of .venv: so TensorFlow, JAX, h5py and NumPy are the same for all.
+`run` is about durable_checkpoint. Each release has an environment in out/versions/, which is
+removed when its column is recorded (version_environments.py says what lies in it).
 """
 
 import csv
@@ -15,28 +20,22 @@ import importlib.metadata
 import itertools
 import os
 import pathlib
-import platform
-import shutil
 import subprocess
 import sys
-import sysconfig
-import venv
 import xml.etree.ElementTree
 
+import version_environments
+import version_gallery
 from lessons import REPOSITORY
-from results_table import NAMES, processor
+from results_table import NAMES
+from version_environments import ENVIRONMENTS, environment, machine, packages_of
 
 RECORDED = REPOSITORY / "docs" / "data" / "versions.csv"
 PAGE = REPOSITORY / "docs" / "VERSIONS.md"
-ENVIRONMENTS = REPOSITORY / "out" / "versions"
 # The oldest that the package is for, one in the middle, and the one of the lock files.
 RELEASES = ["3.10.0", "3.12.0", importlib.metadata.version("keras")]
 # Keras's own tests of the two callbacks, kills and resuming, and every kind of state.
 TESTS = ["conformance", "callback", "kill", "exact", "state", "snapshot", "damage"]
-# Older packages come without their tests: there those of the lock files' Keras are run.
-TESTS_OF_KERAS = [
-    f"keras/src/callbacks/{name}_test.py" for name in ("model_checkpoint", "backup_and_restore")
-]
 FIELDS = [
     "keras",
     "backend",
@@ -49,27 +48,6 @@ FIELDS = [
     "versions",
     "date",
 ]
-
-
-def environment(release: str) -> pathlib.Path:
-    """A Python that imports this release of Keras, and all else from the Python that runs this."""
-    folder = ENVIRONMENTS / release
-    python = folder / "bin" / "python"
-    if not python.exists():
-        venv.create(folder, symlinks=True)
-        packages = next(folder.glob("lib/python*/site-packages"))
-        (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
-        uv = pathlib.Path(sys.executable).with_name("uv")
-        install = [uv, "pip", "install", "--quiet", "--no-deps", "--python", python]
-        subprocess.run([*install, f"keras=={release}"], check=True)
-        for name in TESTS_OF_KERAS:
-            if not (packages / name).exists():
-                shutil.copy(pathlib.Path(sysconfig.get_path("purelib")) / name, packages / name)
-    found = "import keras; print(keras.__version__)"
-    run = subprocess.run([python, "-c", found], capture_output=True, text=True, check=True)
-    if run.stdout.split()[-1:] != [release]:
-        raise SystemExit(f"{python} imports Keras {run.stdout.strip()} instead of {release}")
-    return python
 
 
 def outcomes(report: pathlib.Path, names: tuple[str, ...]) -> dict[str, dict[str, str]]:
@@ -108,11 +86,9 @@ def run(release: str, backend: str, names: tuple[str, ...]) -> list[dict[str, st
         stdin=subprocess.DEVNULL,
         check=False,  # tests that fail are a result
     )
-    packages = [backend, "h5py", "numpy"]
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in packages]
     common = {
-        "machine": f"{processor()}, {os.cpu_count()} cores, {platform.system()}",
-        "versions": ", ".join([f"python {platform.python_version()}", *versions]),
+        "machine": machine(),
+        "versions": packages_of(python, backend),
         "date": datetime.date.today().isoformat(),
     }
     return [
@@ -190,20 +166,60 @@ recorded in [versions.csv](data/versions.csv). A Keras before 3.10 is refused wh
 """
 
 
+def run_what_lacks(release: str, backend: str, names: tuple[str, ...]) -> None:
+    """The tests of durable_checkpoint that no row records, or these."""
+    there = {(row["keras"], row["backend"], row["tests"]) for row in recorded()}
+    for pair in itertools.product(RELEASES, NAMES):
+        if release and pair != (release, backend):
+            continue
+        wanted = names or TESTS
+        if not release:
+            wanted = [name for name in TESTS if (*pair, name) not in there]
+        if wanted:
+            record(run(*pair, tuple(wanted)))
+            version_environments.remove(pair[0])
+
+
+def run_gallery(release: str, backend: str) -> None:
+    """Entries and scripts on one release; each table is written as soon as it is known."""
+    installed = release == "installed"
+    if installed:
+        release = importlib.metadata.version("keras")
+    python = sys.executable if installed else environment(release)
+    before = version_gallery.recorded(version_gallery.ENTRIES)
+    rows = version_gallery.run_entries(python, release, backend)
+    version_gallery.record(version_gallery.ENTRIES, rows)
+    if installed:
+        print("\n".join(version_gallery.changes(before, rows)))
+    version_gallery.record(
+        version_gallery.SCRIPTS, version_gallery.run_scripts(python, release, backend)
+    )
+    if not installed:
+        version_environments.remove(release)
+
+
+def run_gallery_of_all() -> None:
+    """The releases that one of the two tables lacks, newest first, on TensorFlow."""
+    tables = (version_gallery.ENTRIES, version_gallery.SCRIPTS)
+    complete = set.intersection(
+        *({row["keras"] for row in version_gallery.recorded(table)} for table in tables)
+    )
+    for release in reversed(version_environments.RELEASES):
+        if release not in complete:
+            run_gallery(release, "tensorflow")
+
+
 def main(command: str = "", release: str = "", backend: str = "", *names: str) -> None:
-    if command not in ("run", "page") or (release and not backend):
+    if command not in ("run", "gallery", "page"):
+        raise SystemExit(__doc__)
+    if release and not backend and release != "installed":
         raise SystemExit(__doc__)
     if command == "run":
-        there = {(row["keras"], row["backend"], row["tests"]) for row in recorded()}
-        for pair in itertools.product(RELEASES, NAMES):
-            if release and pair != (release, backend):
-                continue
-            wanted = names or TESTS
-            if not release:
-                wanted = [name for name in TESTS if (*pair, name) not in there]
-            if wanted:
-                record(run(*pair, tuple(wanted)))
-                shutil.rmtree(ENVIRONMENTS / pair[0])
+        run_what_lacks(release, backend, names)
+    elif command == "gallery" and release:
+        run_gallery(release, backend or os.environ.get("KERAS_BACKEND", "tensorflow"))
+    elif command == "gallery":
+        run_gallery_of_all()
     PAGE.write_text(page(recorded()))
 
 
