@@ -154,3 +154,25 @@ def test_hard_sigmoid_has_changed(pitfall):
 
     model = pitfall.remedy()["model"]
     assert np.abs(model.predict(numbers, verbose=0) - expected).max() < 1e-6
+
+
+@pinned
+def test_groups_of_a_depthwise_convolution(pitfall):
+    old = tf_keras.Sequential(
+        [
+            tf_keras.layers.DepthwiseConv2D(3, input_shape=(6, 6, 2)),
+            tf_keras.layers.Flatten(),
+            tf_keras.layers.Dense(1),
+        ]
+    )
+    old.save("old.h5")
+    for options in ({}, {"compile": False}):
+        with pytest.raises(TypeError) as refused:
+            keras.models.load_model("old.h5", **options)
+        pitfall.said(refused.value)
+
+    picture = np.random.default_rng(0).normal(size=(2, 6, 6, 2)).astype("float32")
+    loaded = pitfall.remedy()["model"]
+    assert same_weights(loaded, old)
+    expected = old.predict(picture, verbose=0)
+    assert np.abs(loaded.predict(picture, verbose=0) - expected).max() < 1e-5
