@@ -79,24 +79,27 @@ def outcomes(report: pathlib.Path) -> dict[str, dict[str, str]]:
     return {place: found[place] for place in tests()}
 
 
-def run_entries(python: pathlib.Path | str, release: str, backend: str) -> list[dict[str, str]]:
-    """Run the test of every entry; returns a row for each."""
+def run_entries(
+    python: pathlib.Path | str, release: str, backend: str, wanted: list[str]
+) -> list[dict[str, str]]:
+    """Run these tests, each that of an entry, as `tests` names them; returns a row for each."""
     ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
     report = ENVIRONMENTS / f"gallery-{release}-{backend}.xml"
     report.unlink(missing_ok=True)
     subprocess.run(
         [python, "-m", "pytest", "-q", "--numprocesses", "2", "--dist", "worksteal"]
-        + ["-p", "no:cacheprovider", "--junit-xml", report, "--tb", "short"]
+        + ["-p", "no:cacheprovider", "--junit-xml", report, "--tb", "line"]
         + ["-o", f"faulthandler_timeout={LONGEST_TEST}"]
         + ["-o", "faulthandler_exit_on_timeout=true"]
-        + ["tests/pitfalls", "--ignore", "tests/pitfalls/test_pitfalls_document.py"],
+        + [f"tests/pitfalls/{test}" for test in wanted],
         cwd=REPOSITORY,
         env={**os.environ, "KERAS_BACKEND": backend, "PYTHONDONTWRITEBYTECODE": "1"},
         stdin=subprocess.DEVNULL,
         check=False,  # tests that fail are a result
     )
     common = _common(python, release, backend)
-    return [{"test": test, **seen, **common} for test, seen in outcomes(report).items()]
+    found = outcomes(report)
+    return [{"test": test, **found[test], **common} for test in wanted]
 
 
 def _common(python, release, backend):
@@ -165,10 +168,14 @@ def recorded(table: pathlib.Path) -> list[dict[str, str]]:
 
 
 def record(table: pathlib.Path, rows: list[dict[str, str]]) -> None:
-    """Put the rows of one release and backend in, in place of the older ones."""
-    replaced = {(row["keras"], row["backend"]) for row in rows}
-    kept = [row for row in recorded(table) if (row["keras"], row["backend"]) not in replaced]
-    what = FIELDS[table][2]
+    """Put rows in, in place of those of the same release, backend and test or script."""
+    what = next(name for name in FIELDS[table] if name in ("test", "script"))
+
+    def key(row):
+        return row["keras"], row["backend"], row[what]
+
+    replaced = {key(row) for row in rows}
+    kept = [row for row in recorded(table) if key(row) not in replaced]
 
     def order(row):
         return numbers(row["keras"]), row["backend"] != "tensorflow", row[what]

@@ -5,7 +5,7 @@
     python tools/versions.py run 3.12.0 jax exact   only these files of tests
     python tools/versions.py gallery                the entries and scripts of each release that
                                                     docs/data/versions_*.csv lack, newest first
-    python tools/versions.py gallery 3.9.2 jax      one release on one backend, again
+    python tools/versions.py gallery 3.9.2 jax      one release on one backend: what they lack
     python tools/versions.py gallery installed      the Keras of .venv, and what it changed
     python tools/versions.py page                   docs/VERSIONS.md, its picture, and the lines
                                                     `Keras:` of docs/PITFALLS.md, from the tables
@@ -180,6 +180,19 @@ def run_what_lacks(release: str, backend: str, names: tuple[str, ...]) -> None:
             version_environments.remove(pair[0])
 
 
+def lacking(release: str, backend: str) -> tuple[list[str], bool]:
+    """The tests of entries that no row records, and whether it is the same with the scripts."""
+    entries, scripts = (
+        [row for row in version_gallery.recorded(table) if row["keras"] == release]
+        for table in (version_gallery.ENTRIES, version_gallery.SCRIPTS)
+    )
+    there = {row["test"] for row in entries if row["backend"] == backend}
+    return (
+        [test for test in version_gallery.tests() if test not in there],
+        not any(row["backend"] == backend for row in scripts),
+    )
+
+
 def run_gallery(release: str, backend: str) -> None:
     """Entries and scripts on one release; each table is written as soon as it is known."""
     installed = release == "installed"
@@ -187,25 +200,23 @@ def run_gallery(release: str, backend: str) -> None:
         release = importlib.metadata.version("keras")
     python = sys.executable if installed else environment(release)
     before = version_gallery.recorded(version_gallery.ENTRIES)
-    rows = version_gallery.run_entries(python, release, backend)
+    wanted = version_gallery.tests() if installed else lacking(release, backend)[0]
+    rows = version_gallery.run_entries(python, release, backend, wanted) if wanted else []
     version_gallery.record(version_gallery.ENTRIES, rows)
     if installed:
         print("\n".join(version_gallery.changes(before, rows)))
-    version_gallery.record(
-        version_gallery.SCRIPTS, version_gallery.run_scripts(python, release, backend)
-    )
+    if installed or lacking(release, backend)[1]:
+        version_gallery.record(
+            version_gallery.SCRIPTS, version_gallery.run_scripts(python, release, backend)
+        )
     if not installed:
         version_environments.remove(release)
 
 
 def run_gallery_of_all() -> None:
-    """The releases that one of the two tables lacks, newest first, on TensorFlow."""
-    tables = (version_gallery.ENTRIES, version_gallery.SCRIPTS)
-    complete = set.intersection(
-        *({row["keras"] for row in version_gallery.recorded(table)} for table in tables)
-    )
+    """What one of the two tables lacks, newest release first, on TensorFlow."""
     for release in reversed(version_environments.RELEASES):
-        if release not in complete:
+        if any(lacking(release, "tensorflow")):
             run_gallery(release, "tensorflow")
 
 

@@ -110,7 +110,9 @@ class Pitfall:
         if any(map(pattern.search, lines)):
             self.compared = True
         else:
-            self.differs = self.differs or " / ".join(dict.fromkeys(lines))
+            begin = quoted.split()[:3]
+            alike = [line for line in lines if line.split()[:3] == begin] or lines
+            self.differs = self.differs or " / ".join(dict.fromkeys(alike))
 
     @property
     def code(self):
@@ -307,7 +309,9 @@ def answer(process):
     output, errors = process.communicate(timeout=120)
     lines = [line for line in output.splitlines() if line.startswith("{")]
     if process.returncode > 0:
-        raise RuntimeError(f"status {process.returncode}: {errors[-2000:]}")
+        print(errors, file=sys.stderr)
+        last = [line for line in errors.splitlines() if line.strip()][-1:]
+        raise RuntimeError(f"status {process.returncode}: {''.join(last)}")
     return process.returncode, json.loads(lines[-1]) if lines else None
 
 

@@ -101,9 +101,9 @@ def test_old_optimizer_cannot_train(pitfall):
     loaded = keras.models.load_model("old.hdf5")
     assert steps(loaded) == 2 and len(loaded.optimizer.variables) == 2
     x, y = some_data()
-    with pytest.raises(TypeError) as refused:
+    with pytest.raises((TypeError, ValueError)) as refused:
         loaded.evaluate(x, y, verbose=0)
-    pitfall.said(f"TypeError: {refused.value}")
+    pitfall.said(f"{type(refused.value).__name__}: {refused.value}")
     with pytest.raises((ValueError, TypeError)) as refused:
         loaded.fit(x, y, verbose=0)
     assert "Unknown variable:" in pitfall.entry.heading

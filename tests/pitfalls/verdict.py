@@ -8,6 +8,7 @@ import ast
 import dataclasses
 import functools
 import pathlib
+import re
 import traceback
 
 import pytest
@@ -21,6 +22,7 @@ WORKS, FAILS = "works", "fails"
 REFUSED = "refused"  # durable_checkpoint does not run on this Keras, and says so
 REFUSAL = "durable_checkpoint needs Keras"
 EXPECTING = ("pytest.raises", "pytest.warns")
+MISSING = re.compile(r"module 'keras[\w.]*' has no attribute")
 
 
 @dataclasses.dataclass
@@ -97,7 +99,9 @@ def of_failure(
         refused = any(REFUSAL in text for text in chain)
         return Verdict(seen, REFUSED if refused else FAILS, message, reason)
     statement, expecting = _statement_of(error, file)
-    if isinstance(error, pytest.fail.Exception):  # DID NOT RAISE, DID NOT WARN
+    if isinstance(error, AttributeError) and MISSING.search(reason):
+        happens = NOT_RUN
+    elif isinstance(error, pytest.fail.Exception):  # DID NOT RAISE, DID NOT WARN
         happens = NOT_THERE if expecting else NOT_RUN
     elif expecting:  # another class of error, or another text
         happens, message = ANOTHER_MESSAGE, message or reason
