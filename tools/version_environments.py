@@ -33,9 +33,9 @@ RELEASES = [
     "3.9.2",
     "3.10.0",
     "3.11.3",
-    "3.12.0",
-    "3.13.0",
-    "3.14.0",
+    "3.12.4",
+    "3.13.2",
+    "3.14.1",
     "3.15.1",
 ]
 # Before this release: NumPy 2 and today's TensorFlow do not do.
