@@ -7,9 +7,10 @@ recorded, and no sentence speaks about it.
 import dataclasses
 import itertools
 import re
+import textwrap
 
 import lessons
-import version_gallery
+import version_stories
 from lessons import REPOSITORY
 from results_table import NAMES
 from version_environments import RELEASES, numbers
@@ -24,9 +25,11 @@ SIGNS = {
     "not recorded": "",
 }
 REMEDY_SIGNS = {"fails": "✗", "refused": "▲"}
+PARAGRAPH = re.compile(r"^Keras: .*?(?=\n\n|\n?\Z)", re.MULTILINE | re.DOTALL)
+REFUSED = "`durable_checkpoint` does not run on {}"
 HEADING = re.compile(r"^### +(.*)$")
 PIN = re.compile(r"Pinned\s+by\s+`tests/pitfalls/(\w+\.py::\w+)`")
-FIRST_SENTENCE = re.compile(r"\AKeras: [^.]*(?:\.\d[^.]*)*\.")
+FIRST_SENTENCE = re.compile(r"\AKeras: .*?\.(?=\s)", re.DOTALL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +120,12 @@ def keras_line(test: str, rows: list[dict[str, str]]) -> str:
         "not there": "not on {}",
         "not run": "not tried on {}",
     }
-    return "; ".join(words[kind].format(span(seen[kind], known)) for kind in words if kind in seen)
+    parts = [words[kind].format(span(seen[kind], known)) for kind in words if kind in seen]
+    for remedy, said in (("fails", "the remedy fails on {}"), ("refused", REFUSED)):
+        where = {row["keras"] for row in rows if (row["test"], row["remedy"]) == (test, remedy)}
+        if where:
+            parts.append(said.format(span(sorted(where), known)))
+    return "; ".join(parts)
 
 
 def history(test: str, rows: list[dict[str, str]]) -> tuple[str, str, str]:
@@ -241,25 +249,75 @@ def write_keras_lines(rows: list[dict[str, str]]) -> None:
 
 def with_keras_lines(text: str, rows: list[dict[str, str]]) -> str:
     """The page with its lines `Keras:` as the table has them."""
-    parts = re.split(r"(?=^Keras: )", text, flags=re.MULTILINE)
-    for index, part in enumerate(parts):
-        pins = PIN.search(part)
-        line = keras_line(pins[1], rows) if pins and part.startswith("Keras: ") else ""
-        if line:
-            parts[index] = f"Keras: {line}." + FIRST_SENTENCE.sub("", part, count=1)
-    return "".join(parts)
+
+    def renewed(paragraph: re.Match) -> str:
+        pins = PIN.search(paragraph[0])
+        line = keras_line(pins[1], rows) if pins else ""
+        if not line:
+            return paragraph[0]
+        new = f"Keras: {line}." + FIRST_SENTENCE.sub("", paragraph[0], count=1)
+        return textwrap.fill(
+            " ".join(new.split()), 116, break_long_words=False, break_on_hyphens=False
+        )
+
+    return PARAGRAPH.sub(renewed, text)
 
 
-def of_gallery(read=version_gallery.recorded) -> str:
+def of_gallery(rows: list[dict[str, str]], scripts: list[dict[str, str]]) -> str:
     """The part of docs/VERSIONS.md about entries and scripts."""
-    rows, scripts = read(version_gallery.ENTRIES), read(version_gallery.SCRIPTS)
     return TEXT.format(
         table=gallery_table(rows),
         columns=columns_table(rows),
         others=other_cells(rows),
+        stories="\n".join(version_stories.texts()),
         scripts=scripts_table(scripts) if scripts else "Not recorded yet.",
         missing=missing(rows),
+        missing_scripts=missing(scripts) if scripts else "",
+        machines=" and ".join(sorted({row["machine"] for row in rows})),
     )
 
 
-TEXT = "{table}{columns}{others}{scripts}{missing}"
+TEXT = """\
+# Which Keras has which pitfall
+
+## Find your Keras
+
+`python -c "import keras; print(keras.__version__)"` shows your version. Each column of the
+[table](#every-entry-on-each-release) is a release on which the test of every entry ran. {missing}
+
+{stories}
+
+## Every entry on each release
+
+● it is as the entry says · ◑ it happens, with another message · ◐ the message comes, and something
+else differs · ○ it does not happen · – the test could not try it there · an empty cell: not
+recorded yet. ✗ the remedy fails · ▲ the remedy is `durable_checkpoint`, which does not run there.
+"New" and "fixed" name the two recorded releases between which it changed.
+
+{table}
+
+## The table as a picture
+
+![Entries of PITFALLS × releases: filled where it is as described](figures/versions.png)
+
+## What comes instead
+
+For each cell that is not ●: the message, or what ended the test. The numbers are those of the
+table.
+
+{others}
+
+## Scripts 01 to 10, unchanged
+
+● it runs to its end, with all its checks · ✗ it stops. {missing_scripts}
+
+{scripts}
+
+## What the columns were run with
+
+{columns}
+
+Measured on {machines}; recorded in [versions_gallery.csv](data/versions_gallery.csv) and
+[versions_scripts.csv](data/versions_scripts.csv). Keras 3.0 to 3.4 do not run with NumPy 2, so they
+have an older TensorFlow and NumPy. `make versions` runs what is not in the tables yet.
+"""

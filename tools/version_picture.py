@@ -4,6 +4,7 @@ It is narrow and long: each entry has a line with its heading, and below it a li
 and shade say what a cell says; no colour stands alone.
 """
 
+import hashlib
 import pathlib
 import textwrap
 
@@ -72,6 +73,16 @@ LEGEND = [
 ]
 
 
+def fingerprint(rows: list[dict[str, str]]) -> str:
+    """Of all that the picture shows; the file carries it, so that a test can compare."""
+    shown = [
+        [(entry.heading, entry.section) for entry in entries()],
+        sorted((r["keras"], r["backend"], r["test"], r["happens"], r["remedy"]) for r in rows),
+        RELEASES,
+    ]
+    return hashlib.sha256(repr(shown).encode()).hexdigest()
+
+
 def draw(rows: list[dict[str, str]], target: pathlib.Path = PICTURE) -> None:
     """Write the picture for these rows of docs/data/versions_gallery.csv."""
     all_columns = {(release, "tensorflow") for release in RELEASES}
@@ -116,5 +127,5 @@ def draw(rows: list[dict[str, str]], target: pathlib.Path = PICTURE) -> None:
             draw_cell(axes, MARGIN + index * width, y, width, row)
         y += 1.05 * LINE
     target.parent.mkdir(exist_ok=True)
-    figure.savefig(target, metadata={"Software": None})
+    figure.savefig(target, metadata={"Software": None, "Description": fingerprint(rows)})
     plt.close(figure)

@@ -26,6 +26,8 @@ import xml.etree.ElementTree
 
 import version_environments
 import version_gallery
+import version_page
+import version_picture
 from lessons import REPOSITORY
 from results_table import NAMES
 from version_environments import ENVIRONMENTS, environment, machine, packages_of
@@ -123,7 +125,7 @@ def record(rows: list[dict[str, str]]) -> None:
 
 
 def page(rows: list[dict[str, str]]) -> str:
-    """docs/VERSIONS.md, from the rows of docs/data/versions.csv."""
+    """docs/VERSIONS.md, from the rows of docs/data/versions.csv and of the two tables beside it."""
     table, failing = [], []
     for release, backend in dict.fromkeys((row["keras"], row["backend"]) for row in rows):
         own = [row for row in rows if (row["keras"], row["backend"]) == (release, backend)]
@@ -141,7 +143,11 @@ def page(rows: list[dict[str, str]]) -> str:
         for release, backend in itertools.product(RELEASES, NAMES)
         if not {(release, backend, name) for name in TESTS} <= ran
     ]
-    return PAGE_TEXT.format(
+    gallery = version_page.of_gallery(
+        version_gallery.recorded(version_gallery.ENTRIES),
+        version_gallery.recorded(version_gallery.SCRIPTS),
+    )
+    return f"{gallery}\n" + PAGE_TEXT.format(
         table="\n".join(table),
         failing="\n".join(["", *failing]) if failing else "",
         missing=f"Not recorded yet: {', '.join(missing)}. " if missing else "",
@@ -150,7 +156,7 @@ def page(rows: list[dict[str, str]]) -> str:
 
 
 PAGE_TEXT = """\
-# Which Keras `durable_checkpoint` runs on
+## `durable_checkpoint`
 
 Its tests ran on each of these releases: Keras's own tests of the two callbacks, kills during saves,
 resuming bit for bit, and every kind of state. Older packages come without Keras's tests; there the
@@ -231,6 +237,9 @@ def main(command: str = "", release: str = "", backend: str = "", *names: str) -
         run_gallery(release, backend or os.environ.get("KERAS_BACKEND", "tensorflow"))
     elif command == "gallery":
         run_gallery_of_all()
+    rows = version_gallery.recorded(version_gallery.ENTRIES)
+    version_page.write_keras_lines(rows)
+    version_picture.draw(rows)
     PAGE.write_text(page(recorded()))
 
 
