@@ -112,6 +112,22 @@ def _common(python, release, backend):
     }
 
 
+def without_keras(
+    release: str, backend: str, reason: str
+) -> dict[pathlib.Path, list[dict[str, str]]]:
+    """Table -> its rows for a release that cannot be installed, or not imported."""
+    common = {"keras": release, "backend": backend, "machine": machine(), "versions": ""}
+    common["date"] = datetime.date.today().isoformat()
+    error = without_places(reason)
+    return {
+        ENTRIES: [{"test": test, **_not_run(reason), **common} for test in tests()],
+        SCRIPTS: [
+            {"script": script.stem, "outcome": "fails", "error": error, "seconds": "0", **common}
+            for script in lessons.scripts(".")
+        ],
+    }
+
+
 def error_line(errors: str) -> str:
     """The line of what a program wrote to its standard error that says why it ended."""
     lines = errors.rstrip().splitlines()
@@ -189,13 +205,9 @@ def record(table: pathlib.Path, rows: list[dict[str, str]]) -> None:
 def changes(before: list[dict[str, str]], rows: list[dict[str, str]]) -> list[str]:
     """A line for each entry that these rows see otherwise than the newest release in `before`.
 
-    Only columns of the same backend are compared, and not one with itself.
+    Only columns of the same backend are compared.
     """
-    mine = [
-        row
-        for row in before
-        if row["backend"] == rows[0]["backend"] and row["keras"] != rows[0]["keras"]
-    ]
+    mine = [row for row in before if row["backend"] == rows[0]["backend"]]
     if not mine:
         return []
     newest = max((row["keras"] for row in mine), key=numbers)

@@ -186,6 +186,9 @@ def columns_table(rows: list[dict[str, str]]) -> str:
     for release, backend in columns(rows):
         own = [row for row in rows if (row["keras"], row["backend"]) == (release, backend)]
         count = sum(row["happens"] == "as described" for row in own)
+        if not own[0]["versions"]:
+            lines.append(f"| {release} | {own[0]['reason']} | – | {own[0]['date']} |")
+            continue
         versions = own[0]["versions"].replace(backend, NAMES[backend]).replace("python", "Python")
         versions = versions.replace("numpy", "NumPy")
         lines.append(f"| {release} | {versions} | {count} of {len(own)} | {own[0]['date']} |")
@@ -198,7 +201,7 @@ def other_cells(rows: list[dict[str, str]]) -> str:
     for number, entry in enumerate(entries(), start=1):
         notes: dict[str, list[str]] = {}
         for row in rows:
-            if row["test"] != entry.test:
+            if row["test"] != entry.test or not row["versions"]:
                 continue
             if row["happens"] == "another message" or (row["message"] and row["reason"]):
                 note = f"{row['happens']}: `` {row['message']} ``"

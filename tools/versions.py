@@ -6,7 +6,8 @@
     python tools/versions.py gallery                the entries and scripts of each release that
                                                     docs/data/versions_*.csv lack, newest first
     python tools/versions.py gallery 3.9.2 jax      one release on one backend: what they lack
-    python tools/versions.py gallery installed      the Keras of .venv, and what it changed
+    python tools/versions.py gallery 3.9.2 jax nan  the tests with `nan` in their name, again
+    python tools/versions.py gallery installed      the Keras of .venv; fails if it changes an entry
     python tools/versions.py page                   docs/VERSIONS.md, its picture, and the lines
                                                     `Keras:` of docs/PITFALLS.md, from the tables
 
@@ -199,24 +200,34 @@ def lacking(release: str, backend: str) -> tuple[list[str], bool]:
     )
 
 
-def run_gallery(release: str, backend: str) -> None:
-    """Entries and scripts on one release; each table is written as soon as it is known."""
+def run_gallery(release: str, backend: str, names: tuple[str, ...] = ()) -> list[str]:
+    """Entries and scripts on one release; each table is written as soon as it is known.
+
+    Returns, for `installed`, what differs from the newest release that was recorded before.
+    """
     installed = release == "installed"
     if installed:
         release = importlib.metadata.version("keras")
-    python = sys.executable if installed else environment(release)
+    try:
+        python = sys.executable if installed else environment(release)
+    except SystemExit as error:
+        for table, rows in version_gallery.without_keras(release, backend, str(error)).items():
+            version_gallery.record(table, rows)
+        return []
     before = version_gallery.recorded(version_gallery.ENTRIES)
     wanted = version_gallery.tests() if installed else lacking(release, backend)[0]
+    if names:
+        wanted = [test for test in version_gallery.tests() if any(n in test for n in names)]
     rows = version_gallery.run_entries(python, release, backend, wanted) if wanted else []
     version_gallery.record(version_gallery.ENTRIES, rows)
-    if installed:
-        print("\n".join(version_gallery.changes(before, rows)))
     if installed or lacking(release, backend)[1]:
         version_gallery.record(
             version_gallery.SCRIPTS, version_gallery.run_scripts(python, release, backend)
         )
-    if not installed:
-        version_environments.remove(release)
+    if installed:
+        return version_gallery.changes(before, rows)
+    version_environments.remove(release)
+    return []
 
 
 def run_gallery_of_all() -> None:
@@ -231,16 +242,23 @@ def main(command: str = "", release: str = "", backend: str = "", *names: str) -
         raise SystemExit(__doc__)
     if release and not backend and release != "installed":
         raise SystemExit(__doc__)
+    changed = []
     if command == "run":
         run_what_lacks(release, backend, names)
     elif command == "gallery" and release:
-        run_gallery(release, backend or os.environ.get("KERAS_BACKEND", "tensorflow"))
+        changed = run_gallery(
+            release, backend or os.environ.get("KERAS_BACKEND", "tensorflow"), names
+        )
     elif command == "gallery":
         run_gallery_of_all()
     rows = version_gallery.recorded(version_gallery.ENTRIES)
     version_page.write_keras_lines(rows)
     version_picture.draw(rows)
     PAGE.write_text(page(recorded()))
+    if changed:
+        raise SystemExit(
+            "This Keras differs from the newest that was recorded:\n" + "\n".join(changed)
+        )
 
 
 if __name__ == "__main__":

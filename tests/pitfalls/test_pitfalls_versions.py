@@ -44,7 +44,8 @@ def test_every_recorded_cell_was_run():
         assert one["happens"] != "another message" or one["message"], place
         assert one["happens"] not in ("not there", "not run", "in part") or one["reason"], place
         assert one["remedy"] == "works" or one["reason"], place
-        assert one["date"] and one["machine"] and one["versions"], place
+        assert one["date"] and one["machine"], place
+        assert one["versions"] or "cannot be" in one["reason"], place
         assert "/" + "tmp/" not in one["message"] + one["reason"], place
 
 
@@ -194,6 +195,15 @@ def test_no_outcome_is_inferred(tmp_path):
         assert reason in found[test]["reason"]
 
 
+def test_a_release_that_cannot_be_imported_is_listed_with_the_reason():
+    tables = version_gallery.without_keras("3.1.1", "tensorflow", "it cannot be imported: no")
+    rows = tables[version_gallery.ENTRIES]
+    assert [one["test"] for one in rows] == version_gallery.tests()
+    assert {one["happens"] for one in rows} == {"not run"}
+    assert "it cannot be imported: no" in version_page.columns_table(rows)
+    assert version_page.other_cells(rows) == ""
+
+
 def test_the_line_that_says_why_a_program_ended():
     text = (
         "W: noise\nTraceback (most recent call last):\n  File 1\n    x\nOSError: first\n\n"
@@ -229,6 +239,8 @@ def test_what_the_newest_keras_changed():
         row("3.10.0", "as described"),
         row("3.11.3", "not there", backend="jax"),
     ]
+    assert version_gallery.changes(before[:2], [row("3.10.0", "in part")]) != []
+    assert version_gallery.changes(before[:2], [row("3.10.0", "as described")]) == []
     assert version_gallery.changes(before, [row("3.11.3", "as described")]) == []
     (line,) = version_gallery.changes(before, [row("3.11.3", "not there")])
     assert "file.py::test: happens on 3.10.0: as described; on 3.11.3: not there" == line
