@@ -1,5 +1,6 @@
 """Resuming: what stock Keras does, and that the remedies of docs/PITFALLS.md work."""
 
+import importlib
 import json
 import pathlib
 
@@ -242,7 +243,8 @@ def test_second_training_with_the_same_backup(pitfall):
 
 @pinned
 def test_steps_of_tensorboard(pitfall):
-    from tensorflow import summary  # what the callback writes with, on every backend
+    # What the callback writes with, on every backend. `tf.summary` is another module.
+    summary = importlib.import_module("tensorflow.summary")
 
     steps_of_batches = []
 
