@@ -237,6 +237,17 @@ def scripts_table(rows: list[dict[str, str]]) -> str:
     return text
 
 
+def scripts_text(rows: list[dict[str, str]]) -> str:
+    """The table of the scripts, and what is not in it."""
+    if not rows:
+        return "Not recorded yet."
+    return (
+        "● it runs to its end · ✗ it stops · an empty cell: not recorded yet.\n"
+        f"{missing(rows)}\n\n{scripts_table(rows)}\n\n"
+        "Recorded in [versions_scripts.csv](data/versions_scripts.csv)."
+    )
+
+
 def missing(rows: list[dict[str, str]]) -> str:
     """A sentence about the releases that no column has."""
     there = {row["keras"] for row in rows}
@@ -273,9 +284,8 @@ def of_gallery(rows: list[dict[str, str]], scripts: list[dict[str, str]]) -> str
         columns=columns_table(rows),
         others=other_cells(rows),
         stories="\n".join(version_stories.texts()),
-        scripts=scripts_table(scripts) if scripts else "Not recorded yet.",
+        scripts=scripts_text(scripts),
         missing=missing(rows),
-        missing_scripts=missing(scripts) if scripts else "",
         machines=" and ".join(sorted({row["machine"] for row in rows})),
     )
 
@@ -312,15 +322,13 @@ table.
 
 ## Scripts 01 to 10, unchanged
 
-● it runs to its end, with all its checks · ✗ it stops. {missing_scripts}
-
 {scripts}
 
 ## What the columns were run with
 
 {columns}
 
-Measured on {machines}; recorded in [versions_gallery.csv](data/versions_gallery.csv) and
-[versions_scripts.csv](data/versions_scripts.csv). Keras 3.0 to 3.4 do not run with NumPy 2, so they
-have an older TensorFlow and NumPy. `make versions` runs what is not in the tables yet.
+Measured on {machines}; recorded in [versions_gallery.csv](data/versions_gallery.csv).
+`make versions` runs what is not in the tables yet. Keras 3.0 to 3.4 need a NumPy before 2, and an
+older TensorFlow.
 """

@@ -25,6 +25,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree
 
+import lessons
 import version_environments
 import version_gallery
 import version_page
@@ -188,15 +189,16 @@ def run_what_lacks(release: str, backend: str, names: tuple[str, ...]) -> None:
 
 
 def lacking(release: str, backend: str) -> tuple[list[str], bool]:
-    """The tests of entries that no row records, and whether it is the same with the scripts."""
+    """The tests of entries that no row records, and whether a script has no row."""
     entries, scripts = (
         [row for row in version_gallery.recorded(table) if row["keras"] == release]
         for table in (version_gallery.ENTRIES, version_gallery.SCRIPTS)
     )
     there = {row["test"] for row in entries if row["backend"] == backend}
+    ran = {row["script"] for row in scripts if row["backend"] == backend}
     return (
         [test for test in version_gallery.tests() if test not in there],
-        not any(row["backend"] == backend for row in scripts),
+        ran != {script.stem for script in lessons.scripts(".")},
     )
 
 
