@@ -306,7 +306,7 @@ def child(program, code, folder, small_disk=False, **environment):
 
 def answer(process):
     """Wait for a child; return its status and the JSON in the last line it printed, or None."""
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=280)
     lines = [line for line in output.splitlines() if line.startswith("{")]
     if process.returncode > 0:
         print(errors, file=sys.stderr)

@@ -104,10 +104,11 @@ def test_old_optimizer_cannot_train(pitfall):
     with pytest.raises((TypeError, ValueError)) as refused:
         loaded.evaluate(x, y, verbose=0)
     pitfall.said(f"{type(refused.value).__name__}: {refused.value}")
-    with pytest.raises((ValueError, TypeError)) as refused:
+    with pytest.raises((ValueError, TypeError, NotImplementedError)) as refused:
         loaded.fit(x, y, verbose=0)
     assert "Unknown variable:" in pitfall.entry.heading
-    assert BACKEND == "jax" or "Unknown variable:" in str(refused.value)
+    said = "Unknown variable:" in str(refused.value)
+    assert BACKEND == "jax" or said or pitfall.differs
 
     loaded = pitfall.remedy()["model"]
     assert steps(loaded) == 2
