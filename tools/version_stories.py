@@ -61,8 +61,8 @@ name, which `load_weights` refuses. Pass `save_weights_only=True` on every relea
 3.5.0, 3.9.2 and 3.10.0 the best value begins at infinity, so a NaN in the first epoch is not kept. On
 3.15.1 the first value is kept, even NaN, and nothing is saved after it:
 [the entry](PITFALLS.md#one-nan-in-the-first-epoch-and-nothing-is-saved-any-more). Pass `mode` for a
-metric of your own, too: 3.10.0 chooses a direction without a word, and 3.15.1
-[raises an error](PITFALLS.md#keras-isnt-able-to-automatically-determine-whether-that-metric-should-be-maximized-or-minimized).""",  # noqa: E501
+metric of your own, too: on 3.10.0 Keras chooses a direction without an error, and 3.15.1
+[raises one](PITFALLS.md#keras-isnt-able-to-automatically-determine-whether-that-metric-should-be-maximized-or-minimized).""",  # noqa: E501
         (
             ("3.5.0", NAN, "not there"),
             ("3.9.2", NAN, "not there"),
