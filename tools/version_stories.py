@@ -59,17 +59,18 @@ name, which `load_weights` refuses. Pass `save_weights_only=True` on every relea
         """\
 **If you are on Keras 3.10 and upgrade**, pass `initial_value_threshold` to `ModelCheckpoint`. On
 3.5.0, 3.9.2 and 3.10.0 the best value begins at infinity, so a NaN in the first epoch is not kept. On
-3.15.1 the first value is kept, even NaN, and nothing is saved after it:
+3.12.4 and 3.15.1 the first value is kept, even NaN, and nothing is saved after it:
 [the entry](PITFALLS.md#one-nan-in-the-first-epoch-and-nothing-is-saved-any-more). Pass `mode` for a
-metric of your own, too: on 3.10.0 Keras chooses a direction without an error, and 3.15.1
+metric of your own, too: on 3.10.0 Keras chooses a direction without an error, and 3.12.4
 [raises one](PITFALLS.md#keras-isnt-able-to-automatically-determine-whether-that-metric-should-be-maximized-or-minimized).""",  # noqa: E501
         (
             ("3.5.0", NAN, "not there"),
             ("3.9.2", NAN, "not there"),
             ("3.10.0", NAN, "not there"),
+            ("3.12.4", NAN, "as described"),
             ("3.15.1", NAN, "as described"),
             ("3.10.0", DIRECTION, "not there"),
-            ("3.15.1", DIRECTION, "as described"),
+            ("3.12.4", DIRECTION, "as described"),
         ),
     ),
 )
