@@ -85,7 +85,7 @@ help:
 	@echo "make test-beyond  make beyond, then prove it: kills, full disks, damage, pitfalls (25 minutes)"
 	@echo "make pitfalls   only the tests of docs/PITFALLS.md (2 to 3 minutes)"
 	@echo "make torture    1000 kills of each kind, most in mid-save, and 20 of workers: docs/data/torture*.csv (1 to 2 hours)"
-	@echo "make versions   the tests of durable_checkpoint on older releases of Keras: docs/VERSIONS.md (1 to 2 hours)"
+	@echo "make versions   every pitfall, and the tests of durable_checkpoint, on other releases of Keras: docs/VERSIONS.md (hours)"
 	@echo "make bench      time 01, 02 and 04 against Keras 2, and saving against stock Keras"
 	@echo "make sweep      run the scripts for 20 seeds, derive tests/expected.json (1 to 2 hours)"
 	@echo "make figures    renew the tables and figures of the pages, from make all and make beyond with PyTorch"
@@ -212,6 +212,7 @@ bench: $(BEYOND_ENVIRONMENT) check-data
 
 versions: $(BEYOND_ENVIRONMENT)
 	.venv/bin/python tools/versions.py run
+	.venv/bin/python tools/versions.py gallery
 
 torture: $(BEYOND_ENVIRONMENT)
 	for backend in tensorflow jax; do for what in files exact; do \

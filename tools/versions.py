@@ -1,12 +1,18 @@
-"""Run tests on other releases of Keras, and write down what came of them.
+"""Run tests, the entries of docs/PITFALLS.md and scripts 01 to 10 on other releases of Keras.
 
     python tools/versions.py run                    what docs/data/versions.csv lacks
     python tools/versions.py run 3.12.0 jax         one release on one backend, again
     python tools/versions.py run 3.12.0 jax exact   only these files of tests
-    python tools/versions.py page                   docs/VERSIONS.md from docs/data/versions.csv
+    python tools/versions.py gallery                the entries and scripts of each release that
+                                                    docs/data/versions_*.csv lack, newest first
+    python tools/versions.py gallery 3.9.2 jax      one release on one backend: what they lack
+    python tools/versions.py gallery 3.9.2 jax nan  the tests with `nan` in their name, again
+    python tools/versions.py gallery installed      the Keras of .venv; fails if it changes an entry
+    python tools/versions.py page                   docs/VERSIONS.md, its picture, and the lines
+                                                    `Keras:` of docs/PITFALLS.md, from the tables
 
-Each release is installed alone, without what it needs, into an environment in out/versions/. Its
-other packages are those of .venv: so TensorFlow, JAX, h5py and NumPy are the same for all.
+`run` is about durable_checkpoint. Each release has an environment in out/versions/, which is
+removed when its column is recorded (version_environments.py says what lies in it).
 """
 
 import csv
@@ -15,28 +21,25 @@ import importlib.metadata
 import itertools
 import os
 import pathlib
-import platform
-import shutil
 import subprocess
 import sys
-import sysconfig
-import venv
 import xml.etree.ElementTree
 
+import lessons
+import version_environments
+import version_gallery
+import version_page
+import version_picture
 from lessons import REPOSITORY
-from results_table import NAMES, processor
+from results_table import NAMES
+from version_environments import ENVIRONMENTS, environment, machine, packages_of
 
 RECORDED = REPOSITORY / "docs" / "data" / "versions.csv"
 PAGE = REPOSITORY / "docs" / "VERSIONS.md"
-ENVIRONMENTS = REPOSITORY / "out" / "versions"
 # The oldest that the package is for, one in the middle, and the one of the lock files.
 RELEASES = ["3.10.0", "3.12.0", importlib.metadata.version("keras")]
 # Keras's own tests of the two callbacks, kills and resuming, and every kind of state.
 TESTS = ["conformance", "callback", "kill", "exact", "state", "snapshot", "damage"]
-# Older packages come without their tests: there those of the lock files' Keras are run.
-TESTS_OF_KERAS = [
-    f"keras/src/callbacks/{name}_test.py" for name in ("model_checkpoint", "backup_and_restore")
-]
 FIELDS = [
     "keras",
     "backend",
@@ -49,27 +52,6 @@ FIELDS = [
     "versions",
     "date",
 ]
-
-
-def environment(release: str) -> pathlib.Path:
-    """A Python that imports this release of Keras, and all else from the Python that runs this."""
-    folder = ENVIRONMENTS / release
-    python = folder / "bin" / "python"
-    if not python.exists():
-        venv.create(folder, symlinks=True)
-        packages = next(folder.glob("lib/python*/site-packages"))
-        (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
-        uv = pathlib.Path(sys.executable).with_name("uv")
-        install = [uv, "pip", "install", "--quiet", "--no-deps", "--python", python]
-        subprocess.run([*install, f"keras=={release}"], check=True)
-        for name in TESTS_OF_KERAS:
-            if not (packages / name).exists():
-                shutil.copy(pathlib.Path(sysconfig.get_path("purelib")) / name, packages / name)
-    found = "import keras; print(keras.__version__)"
-    run = subprocess.run([python, "-c", found], capture_output=True, text=True, check=True)
-    if run.stdout.split()[-1:] != [release]:
-        raise SystemExit(f"{python} imports Keras {run.stdout.strip()} instead of {release}")
-    return python
 
 
 def outcomes(report: pathlib.Path, names: tuple[str, ...]) -> dict[str, dict[str, str]]:
@@ -108,11 +90,9 @@ def run(release: str, backend: str, names: tuple[str, ...]) -> list[dict[str, st
         stdin=subprocess.DEVNULL,
         check=False,  # tests that fail are a result
     )
-    packages = [backend, "h5py", "numpy"]
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in packages]
     common = {
-        "machine": f"{processor()}, {os.cpu_count()} cores, {platform.system()}",
-        "versions": ", ".join([f"python {platform.python_version()}", *versions]),
+        "machine": machine(),
+        "versions": packages_of(python, backend),
         "date": datetime.date.today().isoformat(),
     }
     return [
@@ -147,7 +127,7 @@ def record(rows: list[dict[str, str]]) -> None:
 
 
 def page(rows: list[dict[str, str]]) -> str:
-    """docs/VERSIONS.md, from the rows of docs/data/versions.csv."""
+    """docs/VERSIONS.md, from the rows of docs/data/versions.csv and of the two tables beside it."""
     table, failing = [], []
     for release, backend in dict.fromkeys((row["keras"], row["backend"]) for row in rows):
         own = [row for row in rows if (row["keras"], row["backend"]) == (release, backend)]
@@ -165,7 +145,11 @@ def page(rows: list[dict[str, str]]) -> str:
         for release, backend in itertools.product(RELEASES, NAMES)
         if not {(release, backend, name) for name in TESTS} <= ran
     ]
-    return PAGE_TEXT.format(
+    gallery = version_page.of_gallery(
+        version_gallery.recorded(version_gallery.ENTRIES),
+        version_gallery.recorded(version_gallery.SCRIPTS),
+    )
+    return f"{gallery}\n" + PAGE_TEXT.format(
         table="\n".join(table),
         failing="\n".join(["", *failing]) if failing else "",
         missing=f"Not recorded yet: {', '.join(missing)}. " if missing else "",
@@ -174,7 +158,7 @@ def page(rows: list[dict[str, str]]) -> str:
 
 
 PAGE_TEXT = """\
-# Which Keras `durable_checkpoint` runs on
+## `durable_checkpoint`
 
 Its tests ran on each of these releases: Keras's own tests of the two callbacks, kills during saves,
 resuming bit for bit, and every kind of state. Older packages come without Keras's tests; there the
@@ -190,21 +174,93 @@ recorded in [versions.csv](data/versions.csv). A Keras before 3.10 is refused wh
 """
 
 
+def run_what_lacks(release: str, backend: str, names: tuple[str, ...]) -> None:
+    """The tests of durable_checkpoint that no row records, or these."""
+    there = {(row["keras"], row["backend"], row["tests"]) for row in recorded()}
+    for pair in itertools.product(RELEASES, NAMES):
+        if release and pair != (release, backend):
+            continue
+        wanted = names or TESTS
+        if not release:
+            wanted = [name for name in TESTS if (*pair, name) not in there]
+        if wanted:
+            record(run(*pair, tuple(wanted)))
+            version_environments.remove(pair[0])
+
+
+def lacking(release: str, backend: str) -> tuple[list[str], bool]:
+    """The tests of entries that no row records, and whether a script has no row."""
+    entries, scripts = (
+        [row for row in version_gallery.recorded(table) if row["keras"] == release]
+        for table in (version_gallery.ENTRIES, version_gallery.SCRIPTS)
+    )
+    there = {row["test"] for row in entries if row["backend"] == backend}
+    ran = {row["script"] for row in scripts if row["backend"] == backend}
+    return (
+        [test for test in version_gallery.tests() if test not in there],
+        ran != {script.stem for script in lessons.scripts(".")},
+    )
+
+
+def run_gallery(release: str, backend: str, names: tuple[str, ...] = ()) -> list[str]:
+    """Entries and scripts on one release; each table is written as soon as it is known.
+
+    Returns, for `installed`, what differs from the newest release that was recorded before.
+    """
+    installed = release == "installed"
+    if installed:
+        release = importlib.metadata.version("keras")
+    try:
+        python = sys.executable if installed else environment(release)
+    except SystemExit as error:
+        for table, rows in version_gallery.without_keras(release, backend, str(error)).items():
+            version_gallery.record(table, rows)
+        return []
+    before = version_gallery.recorded(version_gallery.ENTRIES)
+    wanted = version_gallery.tests() if installed else lacking(release, backend)[0]
+    if names:
+        wanted = [test for test in version_gallery.tests() if any(n in test for n in names)]
+    rows = version_gallery.run_entries(python, release, backend, wanted) if wanted else []
+    version_gallery.record(version_gallery.ENTRIES, rows)
+    if installed or lacking(release, backend)[1]:
+        version_gallery.record(
+            version_gallery.SCRIPTS, version_gallery.run_scripts(python, release, backend)
+        )
+    if installed:
+        return version_gallery.changes(before, rows)
+    version_environments.remove(release)
+    return []
+
+
+def run_gallery_of_all() -> None:
+    """What one of the two tables lacks, newest release first, on TensorFlow."""
+    for release in reversed(version_environments.RELEASES):
+        if any(lacking(release, "tensorflow")):
+            run_gallery(release, "tensorflow")
+
+
 def main(command: str = "", release: str = "", backend: str = "", *names: str) -> None:
-    if command not in ("run", "page") or (release and not backend):
+    if command not in ("run", "gallery", "page"):
         raise SystemExit(__doc__)
+    if release and not backend and release != "installed":
+        raise SystemExit(__doc__)
+    changed = []
     if command == "run":
-        there = {(row["keras"], row["backend"], row["tests"]) for row in recorded()}
-        for pair in itertools.product(RELEASES, NAMES):
-            if release and pair != (release, backend):
-                continue
-            wanted = names or TESTS
-            if not release:
-                wanted = [name for name in TESTS if (*pair, name) not in there]
-            if wanted:
-                record(run(*pair, tuple(wanted)))
-                shutil.rmtree(ENVIRONMENTS / pair[0])
+        run_what_lacks(release, backend, names)
+    elif command == "gallery" and release:
+        changed = run_gallery(
+            release, backend or os.environ.get("KERAS_BACKEND", "tensorflow"), names
+        )
+    elif command == "gallery":
+        run_gallery_of_all()
+    rows = version_gallery.recorded(version_gallery.ENTRIES)
+    version_page.write_keras_lines(rows)
+    version_picture.draw(rows)
     PAGE.write_text(page(recorded()))
+    if changed:
+        raise SystemExit(
+            "This Keras differs from the newest that was recorded:\n" + "\n".join(changed)
+        )
 
 
 if __name__ == "__main__":

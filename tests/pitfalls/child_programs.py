@@ -113,13 +113,15 @@ def weights_beyond_a_limit():
     keras = names["keras"]
     disk = disk_here()
     model = names["build_model"](256, 256)
-    exec(CODE, {**names, "model": model})  # noqa: S102
-    limit = int(0.7 * os.path.getsize("newest.weights.h5"))
+    model.optimizer.build(model.trainable_variables)
+    model.save_weights("measured.weights.h5")
+    limit = int(0.7 * os.path.getsize("measured.weights.h5"))
     found = {}
-    disk.leave(limit)
     try:
         exec(CODE, {**names, "model": model})  # noqa: S102
-    except OSError as error:
+        disk.leave(limit)
+        exec(CODE, {**names, "model": model})  # noqa: S102
+    except (OSError, ImportError) as error:
         found["remedy"] = f"{type(error).__name__}: {error}"
     disk.leave(None)
 

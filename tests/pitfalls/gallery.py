@@ -2,7 +2,8 @@
 
 A test is a function with the decorator `pinned`. It is given the one entry that names it: first it
 makes stock Keras do what the entry says, then it executes the entry's code block and looks at what
-came of it. When it fails, the message names the entry that is to be rewritten.
+came of it. When it fails, the message names the entry that is to be rewritten. What it saw stands
+in the properties of the test (`verdict.py`), so that a run on another Keras says how that differs.
 
     python tests/pitfalls/gallery.py
 
@@ -24,6 +25,7 @@ import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "tests"))
+import verdict
 from small_disk import on_small_disk
 
 DOCUMENT = REPOSITORY / "docs/PITFALLS.md"
@@ -90,16 +92,27 @@ class Pitfall:
 
     def __init__(self, entry, folder, monkeypatch):
         self.entry, self.folder, self.monkeypatch = entry, folder, monkeypatch
-        self.said_it = self.executed = False
+        self.said_it = self.compared = self.executed = False
+        self.differs = ""
         self.doing = "Keras no longer does what the entry says"
 
-    def said(self, message):
-        """Require that this is the message which the entry quotes; `[...]` stands for anything."""
+    def said(self, *messages):
+        """Require that one of these is the message which the entry quotes.
+
+        `[...]` in it stands for anything. With another message the test goes on, to see the rest,
+        and fails at its end.
+        """
         (quoted,) = self.entry.blocks("text")
         parts = (re.escape(" ".join(part.split())) for part in quoted.split("[...]"))
-        found = re.search(".*".join(parts), " ".join(str(message).split()))
-        assert found, f"the message is now: {message}"
+        pattern = re.compile(".*".join(parts))
+        lines = [" ".join(str(message).split()) for message in messages]
         self.said_it = True
+        if any(map(pattern.search, lines)):
+            self.compared = True
+        else:
+            begin = quoted.split()[:3]
+            alike = [line for line in lines if line.split()[:3] == begin] or lines
+            self.differs = self.differs or " / ".join(dict.fromkeys(alike))
 
     @property
     def code(self):
@@ -128,20 +141,36 @@ def pinned(test):
     """Let `test`, a function of a `Pitfall`, run for the entry that names it."""
     name = f"{pathlib.Path(test.__code__.co_filename).name}::{test.__name__}"
 
-    def run(tmp_path, monkeypatch):
+    def run(tmp_path, monkeypatch, record_property):
         own = [entry for entry in entries() if name in entry.pins]
         assert own, f"no entry of docs/PITFALLS.md names {name}: restore the entry"
         heading = own[0].heading
         pitfall = Pitfall(own[0], tmp_path, monkeypatch)
         monkeypatch.chdir(tmp_path)
         keras.utils.clear_session()
+        failure = None
         try:
             test(pitfall)
-        except (Exception, pytest.fail.Exception) as error:
+            seen = verdict.Verdict()
+            if pitfall.differs:
+                pitfall.doing = "its message has changed"
+                seen = verdict.Verdict(verdict.ANOTHER_MESSAGE, message=pitfall.differs)
+        except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001
+            failure = error
+            seen = verdict.of_failure(
+                error,
+                test.__code__.co_filename,
+                pitfall.executed,
+                pitfall.compared,
+                pitfall.differs,
+            )
+        for key, value in dataclasses.asdict(seen).items():
+            record_property(key, value)
+        if not seen.passed:
             raise AssertionError(
                 f"docs/PITFALLS.md, rewrite the entry: {heading} ({pitfall.doing}: "
-                f"{type(error).__name__}: {' '.join(str(error).split())[:300]})"
-            ) from error
+                f"{(seen.reason or seen.message)[:300]})"
+            ) from failure
         assert pitfall.executed, f"{name} does not execute the code block of: {heading}"
         assert pitfall.said_it or not own[0].blocks("text"), f"{name} does not compare the message"
 
@@ -277,10 +306,12 @@ def child(program, code, folder, small_disk=False, **environment):
 
 def answer(process):
     """Wait for a child; return its status and the JSON in the last line it printed, or None."""
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=280)
     lines = [line for line in output.splitlines() if line.startswith("{")]
     if process.returncode > 0:
-        raise RuntimeError(f"status {process.returncode}: {errors[-2000:]}")
+        print(errors, file=sys.stderr)
+        last = [line for line in errors.splitlines() if line.strip()][-1:]
+        raise RuntimeError(f"status {process.returncode}: {''.join(last)}")
     return process.returncode, json.loads(lines[-1]) if lines else None
 
 

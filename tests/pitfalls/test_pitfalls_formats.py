@@ -1,8 +1,11 @@
 """Text layers and formats: what stock Keras does, and that the remedies of PITFALLS.md work."""
 
 import os
+import shutil
+import warnings
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 from gallery import BACKEND, fit, new_model, pinned, same_weights, some_data, steps
@@ -91,3 +94,64 @@ def test_saved_model_folder(pitfall):
     x, _ = some_data()
     (prediction,) = pitfall.remedy(x=x)["prediction"].values()
     assert abs(prediction.numpy() - old.predict(x, verbose=0)).max() < 1e-6
+
+
+def three_layers(value):
+    """A network whose weights are all this value; each kernel has 16 KB."""
+    model = keras.Sequential([keras.Input((64,)), *(keras.layers.Dense(64) for _ in range(3))])
+    model.compile("sgd", "mse")
+    model.set_weights([np.full_like(weight, value) for weight in model.get_weights()])
+    return model
+
+
+def values_of(model):
+    return [float(weight.mean()) for weight in model.get_weights()[::2]]
+
+
+@pinned
+def test_shards_are_found_by_name(pitfall):
+    model = three_layers(1)
+    os.mkdir("weights")
+    model.save_weights("weights/model.weights.json", max_shard_size=20 / 1024**2)
+    assert "model_00002.weights.h5" in os.listdir("weights")
+    shutil.copy("weights/model.weights.json", "weights/best.weights.json")
+    shutil.copy("weights/model.weights.json", "model.weights.json")
+    for path in ("weights/best.weights.json", "model.weights.json"):
+        with pytest.raises(FileNotFoundError) as error:
+            model.load_weights(path)
+        pitfall.said(f"FileNotFoundError: {error.value}")
+
+    other = three_layers(2)
+    pitfall.remedy(model=other)
+    assert values_of(other) == [1, 1, 1]
+
+
+@pinned
+def test_shards_of_two_saves(pitfall):
+    for value in (1, 2):
+        os.mkdir(f"stock-{value}")
+        three_layers(value).save_weights(
+            f"stock-{value}/model.weights.json", max_shard_size=20 / 1024**2
+        )
+    shutil.copy("stock-2/model_00001.weights.h5", "stock-1/model_00001.weights.h5")
+    model = three_layers(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        model.load_weights("stock-1/model.weights.json")
+    assert values_of(model) == [1, 2, 1]
+
+    interrupted = three_layers(3)
+    save = interrupted.layers[2].save_own_variables
+
+    def stop(store):
+        raise KeyboardInterrupt
+
+    interrupted.layers[2].save_own_variables = stop
+    with pytest.raises(KeyboardInterrupt):
+        pitfall.remedy(model=interrupted)
+    assert os.path.exists("epoch-2.part") and not os.path.exists("epoch-2")
+    shutil.rmtree("epoch-2.part")
+    interrupted.layers[2].save_own_variables = save
+    pitfall.remedy(model=interrupted)
+    model.load_weights("epoch-2/model.weights.json")
+    assert values_of(model) == [3, 3, 3]

@@ -148,9 +148,9 @@ def test_mse_in_a_legacy_file(pitfall):
     trained = new_model(loss="mse", metrics=())
     fit(trained)
     trained.save("model.h5")
-    with pytest.raises(ValueError) as error:
+    with pytest.raises((ValueError, TypeError)) as error:
         keras.models.load_model("model.h5")
-    pitfall.said(f"ValueError: {error.value}")
+    pitfall.said(f"{type(error.value).__name__}: {error.value}")
 
     model = pitfall.remedy()["model"]
     assert same_weights(model, trained)
@@ -232,7 +232,7 @@ def test_frozen_layers(pitfall):
     model.optimizer.build(model.trainable_variables)
     with pytest.warns(UserWarning, match="Skipping") as warned:
         model.load_weights("frozen.weights.h5")
-    pitfall.said(warned[0].message)
+    pitfall.said(*(each.message for each in warned))
     assert steps(model) == 0
 
     model = new_model()
@@ -374,7 +374,7 @@ def test_a_compile_of_one_s_own(pitfall):
     trained(OwnCompile).save("own.keras")
     with pytest.warns(UserWarning) as warned:
         loaded = keras.models.load_model("own.keras")
-    pitfall.said(warned[0].message)
+    pitfall.said(*(each.message for each in warned))
     assert not hasattr(loaded, "my_loss")
 
     kind = pitfall.remedy(OwnCompile=OwnCompile)["WithOwnCompile"]

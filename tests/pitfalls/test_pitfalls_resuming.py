@@ -1,5 +1,6 @@
 """Resuming: what stock Keras does, and that the remedies of docs/PITFALLS.md work."""
 
+import importlib
 import json
 import pathlib
 
@@ -238,3 +239,65 @@ def test_second_training_with_the_same_backup(pitfall):
     remedied = pitfall.remedy(x=x, y=y, build_model=new_model)
     assert remedied["history"].epoch == [0, 1, 2]
     assert steps(remedied["model"]) == 3
+
+
+@pinned
+def test_steps_of_tensorboard(pitfall):
+    # What the callback writes with, on every backend. `tf.summary` is another module.
+    summary = importlib.import_module("tensorflow.summary")
+
+    steps_of_batches = []
+
+    def scalar(name, value, step=None, **options):
+        if name == "batch_loss":
+            steps_of_batches.append(int(step))
+
+    pitfall.monkeypatch.setattr(summary, "scalar", scalar)  # the real one needs TensorBoard
+
+    def seen(train, *arguments, **options):
+        steps_of_batches.clear()
+        train(*arguments, **options)
+        return [step - steps_of_batches[0] for step in steps_of_batches], steps_of_batches[0]
+
+    def stock():
+        board = keras.callbacks.TensorBoard("stock-logs", update_freq=1, write_graph=False)
+        return [BackupAndRestore("stock"), board]
+
+    options = {"batch_size": 2, "epochs": 3}
+    first = seen(fit_until, Interrupt(1), new_model(), stock(), **options)
+    resumed = seen(fit, new_model(), stock(), **options)
+    assert first[0] == list(range(8)) and resumed[0] == list(range(4))
+    assert first[1] == resumed[1]
+
+    code = ("callbacks=[backup, board]", "callbacks=[backup, board, *interrupting], verbose=0")
+    names = names_for(new_model()) | {"interrupting": [Interrupt(1)]}
+    with pytest.raises(KeyboardInterrupt):
+        pitfall.remedy(code, **names)
+    again = seen(pitfall.remedy, code, **names_for(new_model()), interrupting=[])
+    assert again == (list(range(4)), first[1] + 8)
+
+
+@pinned
+def test_states_of_a_stateful_rnn(pitfall):
+    def numbers(of):
+        return [keras.ops.convert_to_numpy(one).tolist() for one in of]
+
+    model = keras.Sequential(
+        [keras.Input((3, 4), batch_size=8), keras.layers.LSTM(2, stateful=True, name="lstm")]
+    )
+    model.compile("sgd", "mse")
+    sequence = np.random.default_rng(0).normal(size=(8, 3, 4)).astype("float32")
+    model(sequence)
+    expected = numbers(model.get_layer("lstm").states)
+    assert np.abs(expected).min() > 0
+    model.save("stock.keras")
+    model.save_weights("stock.weights.h5")
+    loaded = keras.models.load_model("stock.keras")
+    also = keras.models.clone_model(model)
+    also.load_weights("stock.weights.h5")
+    for each in (loaded, also):
+        assert np.abs(numbers(each.get_layer("lstm").states)).max() == 0
+
+    restored = pitfall.remedy(model=model)["restored"]
+    assert numbers(restored.get_layer("lstm").states) == expected
+    assert numbers([restored(sequence)]) == numbers([model(sequence)])
