@@ -71,5 +71,5 @@ def test_what_is_recorded_comes_from_result_and_note(tmp_path, monkeypatch):
 
 
 def test_a_figure_is_shown_by_a_page_or_not_kept():
-    kept = sorted(path.stem for path in results_table.FIGURES.glob("*.png"))
+    kept = sorted(path.stem for path in results_table.FIGURES.glob("[0-9]*.png"))
     assert kept == results_table.figures_shown()

@@ -5,6 +5,7 @@ and shade say what a cell says; no colour stands alone.
 """
 
 import hashlib
+import io
 import pathlib
 import textwrap
 
@@ -14,6 +15,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from lessons import REPOSITORY
 from matplotlib.patches import Rectangle
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from version_environments import RELEASES, numbers
 from version_page import cells, columns, entries
 
@@ -127,5 +130,10 @@ def draw(rows: list[dict[str, str]], target: pathlib.Path = PICTURE) -> None:
             draw_cell(axes, MARGIN + index * width, y, width, row)
         y += 1.05 * LINE
     target.parent.mkdir(exist_ok=True)
-    figure.savefig(target, metadata={"Software": None, "Description": fingerprint(rows)})
+    drawn = io.BytesIO()
+    figure.savefig(drawn)
     plt.close(figure)
+    of_the_rows = PngInfo()
+    of_the_rows.add_text("Description", fingerprint(rows))
+    few_colours = Image.open(drawn).convert("RGB").quantize(method=Image.Quantize.MAXCOVERAGE)
+    few_colours.save(target, pnginfo=of_the_rows, optimize=True)
