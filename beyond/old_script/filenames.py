@@ -66,7 +66,7 @@ def _uses_of(script, call):
         only = words.get("save_weights_only") or (given[4] if len(given) > 4 else None)
         kind = {"True": WEIGHTS, "False": WHOLE}.get(script.code(only) if only else "False")
         if kind is None:
-            script.late_undecided.append((call, UNKNOWN_KIND))
+            script.unknown_kinds.append((call, UNKNOWN_KIND))
             return []
         return [
             Use(script, call, node, text, key, kind, _fails(text, kind, True), True)

@@ -53,9 +53,9 @@ class Flow:
 
     def call(self, node: cst.Call) -> None:
         """Note a call, whose arguments are the values of parameters."""
-        name = dotted(node.func).rpartition(".")[2]
-        if name:
-            self._calls.setdefault(name, []).append(node)
+        name = node.func.attr if isinstance(node.func, cst.Attribute) else node.func
+        if isinstance(name, cst.Name):
+            self._calls.setdefault(name.value, []).append(node)
 
     # ------------------------------------------------------------------ asking
 
@@ -120,7 +120,8 @@ class Flow:
         if not is_method:
             return bool(self._script.names.raw(owner))
         known = isinstance(owner, cst.Name) and owner.value in ("self", "cls")
-        made = [one for one in self.values(owner) if isinstance(one, cst.Call)]
+        values = [owner] if isinstance(owner, cst.Call) else self.values(owner)
+        made = [one for one in values if isinstance(one, cst.Call)]
         own = self._script.facts.own_classes
         known = known or any(dotted(one.func).rpartition(".")[2] in own for one in made)
         return known or not (made or dotted(owner) in self._script.facts.models)

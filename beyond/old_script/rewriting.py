@@ -216,7 +216,7 @@ def _result(script, text, marks):
     built = graphs.graph_code(script)
     if built is not None:
         findings.foremost = Note(*built)
-    for call, said in script.late_undecided:
+    for call, said in (*script.unknown_kinds, *script.late_undecided):
         script.undecided(call, said)
     imports_new = any(change.why == "the rewritten module" for change in findings.changes)
     changed = findings.old or imports_new

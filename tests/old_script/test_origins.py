@@ -1,0 +1,362 @@
+"""Where a value comes from, and what an object is: only what belongs to Keras changes."""
+
+import pytest
+from lines_that_change import notes, only, rewritten
+
+pytestmark = pytest.mark.one_backend  # nothing is trained
+
+# What is passed as the name of a file, by whatever way -> the lines that change.
+WAYS = {
+    "a name of its own in each function": (
+        """
+        import keras
+        def keep():
+            path = 'net.hdf5'
+            model.save_weights(path)
+        def note():
+            path = 'rows.hdf5'
+            measure(path)
+        """,
+        {"path = 'net.hdf5'": "path = 'net.weights.h5'"},
+    ),
+    "an attribute": (
+        """
+        import keras
+        class Agent(keras.Model):
+            def __init__(self):
+                self.path = 'net.hdf5'
+                self.rows = 'rows.hdf5'
+            def keep(self):
+                self.model.save_weights(self.path)
+        """,
+        {"self.path = 'net.hdf5'": "self.path = 'net.weights.h5'"},
+    ),
+    "the default of a parameter": (
+        """
+        import keras
+        def keep(rows='rows.hdf5', path='net.hdf5'):
+            model.save_weights(path)
+        """,
+        {
+            "def keep(rows='rows.hdf5', path='net.hdf5'):": "def keep(rows='rows.hdf5', "
+            "path='net.weights.h5'):"
+        },
+    ),
+    "an argument by its place": (
+        """
+        import keras
+        def keep(rows, path):
+            model.save_weights(path)
+        keep('rows.hdf5', 'net.hdf5')
+        """,
+        {"keep('rows.hdf5', 'net.hdf5')": "keep('rows.hdf5', 'net.weights.h5')"},
+    ),
+    "an argument by its name": (
+        """
+        import keras
+        def keep(rows, path):
+            model.save_weights(path)
+        keep(path='net.hdf5', rows='rows.hdf5')
+        """,
+        {
+            "keep(path='net.hdf5', rows='rows.hdf5')": "keep(path='net.weights.h5', "
+            "rows='rows.hdf5')"
+        },
+    ),
+    "an argument of a class": (
+        """
+        import keras
+        class Agent:
+            def __init__(self, rows, path):
+                self.path = path
+                model.save_weights(path)
+        agent = Agent('rows.hdf5', 'net.hdf5')
+        """,
+        {"agent = Agent('rows.hdf5', 'net.hdf5')": "agent = Agent('rows.hdf5', 'net.weights.h5')"},
+    ),
+    "a method of the script's own": (
+        """
+        import keras
+        class Agent:
+            def save(self, path):
+                model.save_weights(path)
+        agent = Agent()
+        agent.save('net.hdf5')
+        """,
+        {"agent.save('net.hdf5')": "agent.save('net.weights.h5')"},
+    ),
+    "no function of the script, though its name is the same": (
+        """
+        import keras
+        def save(path):
+            model.save_weights(path)
+        save('net.hdf5')
+        figure.save('plot.hdf5')
+        """,
+        {"save('net.hdf5')": "save('net.weights.h5')"},
+    ),
+    "after a star nothing is known": (
+        """
+        import keras
+        def keep(rows, path):
+            model.save_weights(path)
+        keep(*rows, 'rows.hdf5')
+        keep('rows.hdf5', 'net.hdf5')
+        """,
+        {"keep('rows.hdf5', 'net.hdf5')": "keep('rows.hdf5', 'net.weights.h5')"},
+    ),
+    "an option": (
+        """
+        import argparse
+        import keras
+        parser = argparse.ArgumentParser()
+        parser.add_argument('--rows', default='rows.hdf5')
+        parser.add_argument('-w', '--out-weights', default='net.hdf5')
+        settings = parser.parse_args()
+        model.save_weights(settings.out_weights)
+        """,
+        {
+            "parser.add_argument('-w', '--out-weights', default='net.hdf5')": "parser."
+            "add_argument('-w', '--out-weights', default='net.weights.h5')"
+        },
+    ),
+    "an option in a dictionary": (
+        """
+        import argparse
+        import keras
+        parser = argparse.ArgumentParser()
+        parser.add_argument('--weights', default='net.hdf5')
+        settings = vars(parser.parse_args())
+        model.save_weights(settings['weights'])
+        """,
+        {
+            "parser.add_argument('--weights', default='net.hdf5')": "parser."
+            "add_argument('--weights', default='net.weights.h5')"
+        },
+    ),
+    "options that a function is given": (
+        """
+        import argparse
+        import keras
+        def train(opt):
+            model.save_weights(opt.weights)
+        parser = argparse.ArgumentParser()
+        parser.add_argument('--weights', default='net.hdf5')
+        """,
+        {
+            "parser.add_argument('--weights', default='net.hdf5')": "parser."
+            "add_argument('--weights', default='net.weights.h5')"
+        },
+    ),
+    "no option, though an attribute has its name": (
+        """
+        import argparse
+        import keras
+        parser = argparse.ArgumentParser()
+        parser.add_argument('--weights', default='rows.hdf5')
+        table = Table()
+        model.fit(x, y, nb_epoch=1)
+        model.save_weights(table.weights)
+        """,
+        {"model.fit(x, y, nb_epoch=1)": "model.fit(x, y, epochs=1)"},
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_name_of_a_file_is_followed(way):
+    only(*WAYS[way])
+
+
+# What has a method that is called like one of Keras -> the lines that change.
+OBJECTS = {
+    "the script's own class": (
+        """
+        from keras.models import Sequential
+        class Trainer:
+            def fit(self, x, nb_epoch):
+                return x
+            def fit_generator(self, rows, nb_epoch=1):
+                return rows
+            def save_weights(self, path):
+                open(path, 'w').write('mine')
+            def predict_classes(self, x):
+                return x
+            def save(self, path):
+                return path
+        trainer = Trainer()
+        trainer.fit(x, nb_epoch=2)
+        trainer.fit_generator([], nb_epoch=3)
+        trainer.save_weights('mine.hdf5')
+        trainer.predict_classes(x)
+        trainer.save('mine.model')
+        model = Sequential()
+        model.fit_generator(rows, steps_per_epoch=4, nb_epoch=3)
+        """,
+        {
+            "model.fit_generator(rows, steps_per_epoch=4, nb_epoch=3)": "model.fit(rows, "
+            "steps_per_epoch=4, epochs=3)"
+        },
+    ),
+    "a model that is called like the own class's method": (
+        """
+        from keras.models import Sequential
+        class Trainer:
+            def save_weights(self, path):
+                self.model.save_weights(path)
+        Trainer().save_weights('net.hdf5')
+        """,
+        {"Trainer().save_weights('net.hdf5')": "Trainer().save_weights('net.weights.h5')"},
+    ),
+    "a class of the script's own that is a model": (
+        """
+        from keras.models import Model
+        class Net(Model):
+            def call(self, x):
+                return x
+        net = Net()
+        net.fit_generator(rows, steps_per_epoch=4)
+        net.save_weights('net.hdf5')
+        """,
+        {
+            "net.fit_generator(rows, steps_per_epoch=4)": "net.fit(rows, steps_per_epoch=4)",
+            "net.save_weights('net.hdf5')": "net.save_weights('net.weights.h5')",
+        },
+    ),
+    "what another library made": (
+        """
+        import gensim
+        import keras
+        from sklearn.neural_network import MLPClassifier
+        words = gensim.models.Word2Vec(lines)
+        words.save_weights('words.hdf5')
+        model = gensim.models.Word2Vec(lines)
+        model.save('words.model')
+        judge = MLPClassifier()
+        judge.fit(x, y, nb_epoch=1)
+        labels = judge.predict_proba(x)
+        keras.optimizers.Adam(lr=0.1)
+        """,
+        {"keras.optimizers.Adam(lr=0.1)": "keras.optimizers.Adam(learning_rate=0.1)"},
+    ),
+    "a module": (
+        """
+        import helpers
+        import keras
+        helpers.fit(x, y, nb_epoch=1)
+        helpers.save_weights('mine.hdf5')
+        keras.optimizers.Adam(lr=0.1)
+        """,
+        {"keras.optimizers.Adam(lr=0.1)": "keras.optimizers.Adam(learning_rate=0.1)"},
+    ),
+    "what a function of the script makes": (
+        """
+        from keras.models import Sequential
+        class Other:
+            def fit_generator(self, rows):
+                return rows
+        def build():
+            net = Sequential()
+            return net
+        net = build()
+        net.fit_generator(rows, steps_per_epoch=2)
+        Other().fit_generator(rows)
+        """,
+        {"net.fit_generator(rows, steps_per_epoch=2)": "net.fit(rows, steps_per_epoch=2)"},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", OBJECTS)
+def test_only_methods_of_models_change(kind):
+    only(*OBJECTS[kind])
+
+
+def test_where_the_object_is_not_seen_the_reader_is_told():
+    text = """
+        import keras
+        class Trainer:
+            def fit_generator(self, rows):
+                return rows
+        def work(one):
+            one.fit_generator(rows)
+        keras.optimizers.Adam(lr=0.1)
+        """
+    only(text, {"keras.optimizers.Adam(lr=0.1)": "keras.optimizers.Adam(learning_rate=0.1)"})
+    assert "7: fit_generator: a class of the script has such a method" in notes(rewritten(text))
+
+
+COMPILED = "model.compile('sgd', 'mse', metrics=['accuracy'])"
+# What a key is asked of -> whether Keras logged it.
+LOGGED = {
+    "what fit returns": ("history = model.fit(x, y, epochs=1)", "history.history['acc']", True),
+    "its dictionary": ("found = model.fit(x, y).history", "found['acc']", True),
+    "its copy": ("found = dict(model.fit(x, y).history)", "found['acc']", True),
+    "another copy": ("found = model.fit(x, y).history.copy()", "found['acc']", True),
+    "a table": (
+        "import pandas\nfound = pandas.DataFrame(model.fit(x, y).history)",
+        "found['acc']",
+        True,
+    ),
+    "the callback": ("saved = keras.callbacks.History()", "saved.history['acc']", True),
+    "the model": ("", "model.history.history['acc']", True),
+    "a dictionary of the script": ("history = {'acc': []}", "history['acc']", False),
+    "a default dictionary": (
+        "import collections\nhistory = collections.defaultdict(list)",
+        "history['acc']",
+        False,
+    ),
+    "an object of the script": (
+        "class Tracker:\n    pass\ntracker = Tracker()",
+        "tracker.history['acc']",
+        False,
+    ),
+    "both": ("history = {}\nhistory = model.fit(x, y).history", "history['acc']", None),
+    "nothing that is seen": ("", "history['acc']", None),
+}
+
+
+@pytest.mark.parametrize("case", LOGGED)
+def test_only_a_key_of_keras_changes(case):
+    before, asked, of_keras = LOGGED[case]
+    text = f"import keras\n{COMPILED}\n{before}\nprint({asked})\nkeras.optimizers.Adam(lr=0.1)\n"
+    result = rewritten(text)
+    new = asked.replace("'acc'", "'accuracy'") if of_keras else asked
+    assert f"print({new})\n" in result.text
+    assert ("is not seen to come from fit" in notes(result)) == (of_keras is None)
+
+
+# A method of a callback and whether `logs` is what Keras passes.
+METHODS = {
+    "def on_epoch_end(self, epoch, logs={}):": True,
+    "def on_batch_end(self, batch, values):": True,
+    "def on_train_end(self, logs=None):": True,
+    "def report(self, epoch, logs):": False,
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_logs_are_the_argument_that_keras_passes(method):
+    name = "values" if "values" in method else "logs"
+    text = f"""
+        from keras.callbacks import Callback
+        {COMPILED}
+        class Tell(Callback):
+            {method}
+                print({name}['acc'], {name}.get('acc'))
+        model.fit(x, y, nb_epoch=1)
+        """
+    assert ("accuracy'], " in rewritten(text).text) == METHODS[method]
+    assert ("get('accuracy')" in rewritten(text).text) == METHODS[method]
+
+
+def test_logs_of_a_class_that_is_no_callback_stay():
+    text = f"""
+        import keras
+        {COMPILED}
+        class Tell(object):
+            def on_epoch_end(self, epoch, logs):
+                print(logs['acc'])
+        model.fit(x, y, nb_epoch=1)
+        """
+    only(text, {"model.fit(x, y, nb_epoch=1)": "model.fit(x, y, epochs=1)"})
