@@ -104,6 +104,7 @@ class Facts(walks.Visitor):
         self.layer_variables: set[str] = set()
         self.alone: set[cst.CSTNode] = set()
         self.inner: set[cst.CSTNode] = set()
+        self.guarded: set[cst.CSTNode] = set()
 
     # ------------------------------------------------------------------ definitions
 
@@ -202,6 +203,7 @@ class Facts(walks.Visitor):
             return
         name = dotted(target)
         if not name:
+            self._assign_split(target, value)
             return
         self.assigned.setdefault(name, []).append(value)
         self.flow.assign(target, value)
@@ -211,6 +213,17 @@ class Facts(walks.Visitor):
             self.changes_rate = True
         if name.endswith(".trainable") and isinstance(value, cst.Name):
             self._trainable.setdefault(name.removesuffix(".trainable"), set()).add(value.value)
+
+    def _assign_split(self, target, value):
+        """`a, b, c, d = train_test_split(x, y)`: the first two are pieces of `x`."""
+        if not isinstance(target, cst.Tuple) or not isinstance(value, cst.Call):
+            return
+        if dotted(value.func).rpartition(".")[2] != "train_test_split":
+            return
+        given = [arg.value for arg in value.args if arg.keyword is None and not arg.star]
+        for index, element in enumerate(target.elements):
+            if index // 2 < len(given):
+                self.flow.assign(element.value, given[index // 2])
 
     @property
     def frozen(self) -> list[str]:
@@ -336,6 +349,22 @@ class Facts(walks.Visitor):
                 "tensorflow.contrib.keras."
             ):
                 self.contrib_imports.append((node, full))
+
+    def visit_Try(self, node):
+        self._guard(node.body)
+        for handler in node.handlers:
+            self._guard(handler.body)
+
+    def visit_If(self, node):
+        if re.search(r"version|PY[23]", self._script.code(node.test)):
+            self._guard(node.body)
+            self._guard(getattr(node.orelse, "body", None))
+
+    def _guard(self, block):
+        """Note imports that are tried: a script for Python 2 and 3 has both names."""
+        for statement in getattr(block, "body", ()):
+            if isinstance(statement, cst.SimpleStatementLine):
+                self.guarded.update(statement.body)
 
     def visit_ImportAlias(self, node):
         self.inner.add(node.name)

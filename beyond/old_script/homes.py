@@ -41,7 +41,9 @@ MOVED = {
     "keras.optimizers.optimizer_v2": "keras.optimizers",
     "keras.preprocessing.image_dataset": "keras.utils",
     "keras.wrappers.scikit_learn": "scikeras.wrappers",
+    "keras.mixed_precision.experimental": "keras.mixed_precision",
 }
+SCHEDULES = {"CosineDecay", "CosineDecayRestarts"}  # of keras.experimental
 MODELS = {"Model", "Network", "Sequential", "Functional"}
 IMAGE_TODAY = {"array_to_img", "img_to_array", "load_img", "save_img", "smart_resize"} | {
     "image_dataset_from_directory"
@@ -66,6 +68,9 @@ RENAMED = {
     ("keras.regularizers", "activity_l1"): ("keras.regularizers", "l1"),
     ("keras.regularizers", "activity_l2"): ("keras.regularizers", "l2"),
     ("keras.regularizers", "activity_l1l2"): ("keras.regularizers", "l1_l2"),
+    ("keras.regularizers", "WeightRegularizer"): ("keras.regularizers", "L1L2"),
+    ("keras.regularizers", "ActivityRegularizer"): ("keras.regularizers", "L1L2"),
+    ("keras.mixed_precision", "set_policy"): ("keras.mixed_precision", "set_global_policy"),
     ("keras.utils", "plot"): ("keras.utils", "plot_model"),
     ("keras.models", "Network"): ("keras.models", "Model"),
     ("keras.layers", "CuDNNLSTM"): ("keras.layers", "LSTM"),
@@ -125,7 +130,22 @@ GONE = {
     ("keras.layers", "LocallyConnected1D"): "Keras 3 has no such layer",
     ("keras.layers", "LocallyConnected2D"): "Keras 3 has no such layer",
     ("keras.layers", "K"): "import keras.ops",
+    (
+        "keras.applications.imagenet_utils",
+        "_obtain_input_shape",
+    ): "it only checked the shape of the images: pass input_shape to keras.Input as it is",
+    ("keras.mixed_precision", "global_loss_scale"): "compile makes a LossScaleOptimizer itself",
+    ("keras.experimental", "LinearCosineDecay"): "take keras.optimizers.schedules.CosineDecay",
+    ("keras.experimental", "NoisyLinearCosineDecay"): "take keras.optimizers.schedules.CosineDecay",
+    ("keras.experimental", "LinearModel"): "write it with keras.layers.Dense",
+    ("keras.experimental", "WideDeepModel"): "write both parts with keras.Model and add them",
+    ("keras.experimental", "SequenceFeatures"): "prepare the features with tf.data",
+    ("keras.experimental", "PeepholeLSTMCell"): "take keras.layers.LSTMCell",
+    ("keras.experimental", "export_saved_model"): "write model.export(folder)",
+    ("keras.experimental", "load_from_saved_model"): "load it with keras.layers.TFSMLayer",
 }
+# Of these, other rules take care where they are called.
+CALLED = {("keras.utils", "multi_gpu_model"), ("keras.layers", "Merge"), ("keras.layers", "K")}
 # Names that `from module import *` brought, as far as a rule asks for them.
 STARRED = {
     "keras.layers": set(
@@ -193,8 +213,12 @@ def new_home(module: str, name: str) -> tuple[str, str] | None:
     ('keras.optimizers', 'Adam')
     """
     home = MOVED.get(module, module)
+    if name == "_obtain_input_shape":
+        return "keras.applications.imagenet_utils", name
     if module.startswith("keras.engine"):
         home = "keras.models" if name in MODELS else "keras.layers"
+    if module == "keras.experimental" and name in SCHEDULES:
+        return "keras.optimizers.schedules", name
     if module == "keras.layers.containers":
         home = "keras.models"
     if f"{module}.{name}" in MOVED and name != "merge":

@@ -55,12 +55,37 @@ def read(path: pathlib.Path) -> Source:
         for cell in notebook.cells:
             if cell.cell_type == "code":
                 cell.source = _hidden(cell.source)
-        return Source(path, jupytext.writes(notebook, fmt="py:percent"), "utf-8", b"")
+        text = jupytext.writes(notebook, fmt="py:percent")
+        return Source(path, text, "utf-8", b"", places(text, notebook.cells))
     except OldScriptError:
         raise
     except Exception as error:
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise OldScriptError(f"{path}: not a notebook ({said})") from error
+
+
+def places(text: str, cells: list) -> dict[int, str]:
+    """For each line of code its cell and its line in the cell.
+
+    Cells of code are counted as Jupyter counts them when it runs all: empty cells and cells of
+    text have no number.
+
+    Arguments:
+        text: The notebook as jupytext writes it: `# %%` begins each cell.
+        cells: The cells of the notebook.
+    """
+    lines, found, at, number = text.splitlines(), {}, 0, 0
+    for cell in cells:
+        while at < len(lines) and not lines[at].startswith("# %%"):
+            at += 1
+        at += 1
+        count = len(cell.source.splitlines())
+        if cell.cell_type == "code" and cell.source.strip():
+            number += 1
+            for line in range(1, count + 1):
+                found[at + line] = f"cell {number}, line {line}"
+        at += max(count - 1, 0)  # `%%bash` takes no line of its own
+    return found
 
 
 def write(source: pathlib.Path, text: str) -> bytes:

@@ -69,6 +69,34 @@ def _made_as_model(script, node, depth=0):
     return False if said == {False} else None
 
 
+def is_layer(script, node: cst.BaseExpression) -> bool:
+    """Whether an expression is seen to be a layer of Keras.
+
+    Arguments:
+        script: The script.
+        node: Such as `layer` in a loop over `model.layers`, `model.layers[0]`, or what a call of
+            `keras.layers` was assigned to.
+    """
+    code = script.code(node)
+    if isinstance(node, cst.Subscript):
+        return code.partition("[")[0].endswith(".layers")
+    if isinstance(node, cst.Call):
+        return code.partition("(")[0].endswith(".get_layer")
+    if isinstance(node, cst.Name) and node.value in script.layer_variables:
+        return True
+    values = script.facts.flow.values(node)
+    return bool(values) and all(_makes_layer(script, one) for one in values)
+
+
+def _makes_layer(script, value):
+    if not isinstance(value, cst.Call):
+        return False
+    full = script.names.full(value.func)
+    return (full.startswith("keras.layers.") and full != "keras.layers.Input") or (
+        isinstance(value.func, cst.Attribute) and value.func.attr.value == "get_layer"
+    )
+
+
 def logged_by_keras(script, node: cst.BaseExpression, depth: int = 0) -> bool | None:
     """Whether an expression is a dictionary of quantities that Keras logged.
 

@@ -21,8 +21,11 @@ class Change:
     behaviour: bool = False
 
     def __str__(self) -> str:
-        new = self.new or "removed"
-        return f"{self.line}: {_short(self.old)} → {_short(new)} ({self.why})"
+        return self.at(str(self.line))
+
+    def at(self, place: str) -> str:
+        """The change with what the reader calls its line."""
+        return f"{place}: {_short(self.old)} → {_short(self.new or 'removed')} ({self.why})"
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -30,14 +33,20 @@ class Note:
     """A line about which the reader decides, or that does something else today.
 
     `of_change`: it is about the new line, and says nothing of a script that does not change.
+    `always`: the line fails today, so it is said of a script that does not change as well.
     """
 
     line: int
     text: str
     of_change: bool = False
+    always: bool = False
 
     def __str__(self) -> str:
-        return f"{self.line}: {self.text}"
+        return self.at(str(self.line))
+
+    def at(self, place: str) -> str:
+        """The note with what the reader calls its line."""
+        return f"{place}: {self.text}"
 
 
 @dataclasses.dataclass
@@ -68,6 +77,7 @@ class Result:
         changed: Whether the text changed.
         written: Whether `target` was written by this call.
         refused: Why the script could not be rewritten, where others of its folder were.
+        places: Line -> cell and line in the cell, for a notebook.
     """
 
     source: pathlib.Path
@@ -78,6 +88,7 @@ class Result:
     changed: bool = True
     written: bool = False
     refused: str = ""
+    places: dict[int, str] = dataclasses.field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
         if self.refused:
@@ -87,13 +98,20 @@ class Result:
             lines = [f"{self.source} → {self.target}{ending}"]
         else:
             lines = [f"{self.source}: nothing to change, so no file is written"]
-        if self.findings.foremost is not None:
-            lines.append(f"First of all, line {self.findings.foremost}")
-        lines += _section("", sorted(set(self.findings.changes)))
-        lines += _section("You decide:", sorted(set(self.findings.undecided)))
-        lines += _section("Another behaviour, without an error:", sorted(set(self.findings.silent)))
+        first = self.findings.foremost
+        if first is not None:
+            lines.append(
+                "First of all, " + first.at(self.places.get(first.line, f"line {first.line}"))
+            )
+        lines += _section("", self._listed(self.findings.changes))
+        lines += _section("You decide:", self._listed(self.findings.undecided))
+        silent = self._listed(self.findings.silent)
+        lines += _section("Another behaviour, without an error:", silent)
         lines += _section("Files of Keras 1 or 2:", self.old_files)
         return "\n".join(lines)
+
+    def _listed(self, found):
+        return [one.at(self.places.get(one.line, str(one.line))) for one in sorted(set(found))]
 
 
 def _section(heading, entries):

@@ -223,6 +223,7 @@ def _result(script, text, marks):
     source = script.source
     if not changed:
         findings = Findings(
+            undecided=[note for note in findings.undecided if note.always],
             silent=[note for note in findings.silent if not note.of_change]
             + [
                 Note(change.line, f"{change.old}: {change.why}; write {change.new}")
@@ -233,7 +234,15 @@ def _result(script, text, marks):
         )
         text = source.text
     old_files = _old_files(script) if source.path.parent.is_dir() else ()
-    return Result(source.path, target_of(source.path), text, findings, old_files, changed)
+    return Result(
+        source.path,
+        target_of(source.path),
+        text,
+        findings,
+        old_files,
+        changed,
+        places=source.places,
+    )
 
 
 def _old_files(script):

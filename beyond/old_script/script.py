@@ -39,7 +39,7 @@ class Script:
             text, self.slips = slips.repair(source.text)
             source = dataclasses.replace(source, text=text)
         self.source = source
-        sources.check_syntax(source.path, source.text)
+        sources.check_syntax(source)
         try:
             self.module = cst.parse_module(source.text)
             self._scopes = Scopes(self.module)
@@ -162,9 +162,9 @@ class Script:
         """Report that a piece of the line of `node` was replaced (see `Change`)."""
         self.findings.changes.append(Change(self.line(node), old, new, why, certain, behaviour))
 
-    def undecided(self, node, text: str) -> None:
-        """Report a line about which the reader decides."""
-        self.findings.undecided.append(Note(self.line(node), text))
+    def undecided(self, node, text: str, always: bool = False) -> None:
+        """Report a line about which the reader decides (see `Note`)."""
+        self.findings.undecided.append(Note(self.line(node), text, always=always))
 
     def silent(self, node, text: str, of_change: bool = False) -> None:
         """Report a line that does something else today, without an error (see `Note`)."""

@@ -9,6 +9,7 @@ import dataclasses
 import io
 import pathlib
 import re
+import shlex
 import tokenize
 import warnings
 
@@ -30,12 +31,20 @@ PYTHON_2 = [
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """The text of a script and how the file spells it."""
+    """The text of a script and how the file spells it.
+
+    `places` has for a line of a notebook's text its cell and its line there.
+    """
 
     path: pathlib.Path
     text: str
     encoding: str
     mark: bytes
+    places: dict[int, str] = dataclasses.field(default_factory=dict, hash=False)
+
+    def place(self, line: int | None) -> str:
+        """What a reader calls a line: `line 7`, or `cell 3, line 2` in a notebook."""
+        return self.places.get(line or 1, f"line {line}")
 
     def encode(self, text: str) -> bytes:
         """The bytes of a changed text, in the encoding of this file."""
@@ -83,12 +92,13 @@ def _sign_of_python_2(text, error):
     return next((what for sign, what in PYTHON_2 if re.search(sign, line)), "")
 
 
-def check_syntax(path: pathlib.Path, text: str) -> ast.Module:
+def check_syntax(source: Source) -> ast.Module:
     """The syntax tree of a text, which must be Python 3.
 
     Raises:
         OldScriptError: The line says whether it is Python 2, and how to go on.
     """
+    path, text = source.path, source.text
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes in old strings
@@ -99,16 +109,28 @@ def check_syntax(path: pathlib.Path, text: str) -> ast.Module:
         said = _sign_of_python_2(text, error)
         if said:
             raise OldScriptError(
-                f"{path}, line {error.lineno}: this is Python 2 ({said}). Convert it to Python 3 "
-                f"first: python3.12 -m lib2to3 --write --nobackups {path.name} (Python up to 3.12 "
-                "brings lib2to3)"
+                f"{path}, {source.place(error.lineno)}: this is Python 2 ({said}). Convert it to "
+                f"Python 3 first: {_conversion(path)} (Python up to 3.12 brings lib2to3)"
             ) from error
         raise OldScriptError(
-            f"{path}, line {error.lineno}: {error.msg}. Correct this line first; a text that was "
-            "copied from a page may have lost a line break or have typographic quotes"
+            f"{path}, {source.place(error.lineno)}: {error.msg}. Correct this line first; a text "
+            "that was copied from a page may have lost a line break or have typographic quotes"
         ) from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise OldScriptError(f"{path}: not readable as Python ({_first_line(error)})") from error
+
+
+def _conversion(path):
+    """The commands that make Python 3 of a script in Python 2."""
+    script = shlex.quote(path.with_suffix(".py").name)
+    convert = f"python3.12 -m lib2to3 --write --nobackups {script}"
+    if path.suffix != ".ipynb":
+        return convert
+    notebook = shlex.quote(path.name)
+    return (
+        f"jupytext --to py:percent {notebook}, {convert}, jupytext --to ipynb --output {notebook} "
+        f"{script}"
+    )
 
 
 def _first_line(error):

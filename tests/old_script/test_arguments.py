@@ -122,6 +122,12 @@ def test_code_of_tensorflow_1_is_said_before_all_else(line):
         assert "\nmodel.fit(x, y, epochs=1)\n" in made.text  # the rest is rewritten all the same
 
 
+def test_the_first_of_several_lines_is_said_with_what_else_there_is():
+    text = "import keras\nimport tensorflow as tf\na = tf.layers.dense(x, 3)\ntf.train.Saver()\n"
+    (said,) = [one for one in str(rewritten(text)).splitlines() if "First of all" in one]
+    assert "line 3" in said and "tf.layers.dense, tf.train.Saver" in said
+
+
 def test_a_script_with_no_old_line_is_told_of_tensorflow_1_too():
     text = "import keras\nimport tensorflow as tf\nrows = tf.placeholder(tf.float32, [None, 3])\n"
     made = rewritten(text)

@@ -4,7 +4,9 @@ import pytest
 from conftest import BACKEND
 from running_scripts import FOLDERS, run_in, train_eagerly
 
-NEED_TENSORFLOW = {"variational", "tensorflow_1", "session_settings", "latest_checkpoint"}
+NEED_TENSORFLOW = {"variational", "tensorflow_1", "session_settings", "latest_checkpoint"} | {
+    "steps_by_minimize"
+}
 
 
 def test_there_are_enough():

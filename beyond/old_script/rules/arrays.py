@@ -154,6 +154,14 @@ class Builtins(CallRule):
             call.call_instead(call.method.removeprefix("iter"))
             call.change(f"{call.method}()", call.method.removeprefix("iter") + "()", "Python 3")
             return
+        if call.method == "has_key" and len(call.positional) == 1 == len(call.args):
+            if "has_key" in call.script.facts.own_methods:
+                return
+            code = call.script.module.code_for_node
+            key, owner = code(call.positional[0].value), code(call.updated_receiver)
+            call.replace(f"({key} in {owner})")
+            call.change(call.code(call.original), f"{key} in {owner}", "Python 3")
+            return
         new = self.names.get(dotted(call.original.func))
         if new and not call.script.names.defined(dotted(call.original.func), call.original):
             call.func = cst.Name(new)

@@ -7,6 +7,7 @@ import libcst as cst
 from .. import backend_names
 from ..literals import literal
 from ..names import dotted
+from ..origins import is_layer
 from .base import CallRule, ExpressionRule
 
 WHY = "keras.ops works on every backend"
@@ -111,6 +112,8 @@ class BackendFunctions(CallRule):
             call.rename("low", "minval", "its name")
             call.rename("high", "maxval", "its name")
             return f"{made}("
+        if name == "batch_dot":
+            return self._batch_dot(call, args)
         if first is None or len(call.args) != len(args):
             return self._with_words(call, name, args, module)
         templates = {
@@ -135,6 +138,21 @@ class BackendFunctions(CallRule):
         code = template.format(*args, o=module() if "{o}" in template else "")
         call.replace(code)
         return code
+
+    def _batch_dot(self, call, args):
+        axes = args[2] if len(args) > 2 else call.code(call.keyword("axes")) or "None"
+        if len(args) < 2 or len(call.args) - len(args) > (call.keyword("axes") is not None):
+            said = "batch_dot: write keras.layers.dot([a, b], axes=…)"
+            call.script.undecided(call.original, said)
+            return None
+        dot = call.script.need("keras.layers", "dot")
+        if axes == "None":  # the default of Keras 2 depends on the number of axes
+            default = "(len(a.shape) - 1, max(len(b.shape) - 2, 1))"
+            made = f"(lambda a, b: {dot}([a, b], axes={default}))({args[0]}, {args[1]})"
+        else:
+            made = f"{dot}([{args[0]}, {args[1]}], axes={axes})"
+        call.replace(made)
+        return made
 
     def _with_words(self, call, name, args, module):
         if name == "l2_normalize" and len(args) == 1 and call.keyword("axis") is not None:
@@ -245,14 +263,7 @@ class LayerShapes(ExpressionRule):
             return updated.with_changes(attr=cst.Name("shape"))
         if name not in ("output_shape", "input_shape"):
             return None
-        owner = original.value
-        code = script.code(owner)
-        is_layer = (
-            isinstance(owner, cst.Subscript) and code.partition("[")[0].endswith(".layers")
-        ) or (isinstance(owner, cst.Call) and code.partition("(")[0].endswith(".get_layer"))
-        if isinstance(owner, cst.Name):
-            is_layer = owner.value in script.layer_variables
-        if not is_layer:
+        if not is_layer(script, original.value):
             return None
         attribute = name.removesuffix("_shape")
         script.change(

@@ -6,7 +6,7 @@ import libcst as cst
 
 from .. import homes
 from ..literals import literal
-from ..names import dotted
+from ..names import dotted, of_keras
 from ..origins import is_model
 from .base import CallRule, ExpressionRule
 from .layers import RENAMED
@@ -44,6 +44,29 @@ class StarredLayers(CallRule):
         elif name != func.value:
             call.func = cst.parse_expression(script.need(module, name))
             call.change(f"{func.value}(", f"{name}(", "its name in Keras 3")
+
+
+class GoneNames(ExpressionRule):
+    """Tell of a name that is gone where it is spelt with its module.
+
+    Before:
+        from keras import layers
+        make = lambda: layers.LocallyConnected1D(3, 2)
+        model.fit(x, y, nb_epoch=1)
+    After:
+        from keras import layers
+        make = lambda: layers.LocallyConnected1D(3, 2)
+        model.fit(x, y, epochs=1)
+    """
+
+    nodes = ("Attribute",)
+
+    def expression(self, original, updated, script):
+        module, _, name = of_keras(script.names.raw(original)).rpartition(".")
+        home = homes.new_home(module, name) if module.startswith("keras") else None
+        inner = original in script.facts.inner
+        if home in homes.GONE and home not in homes.CALLED and not inner:
+            script.undecided(original, f"{name}: {homes.GONE[home]}", always=True)
 
 
 class Attributes(ExpressionRule):

@@ -89,6 +89,70 @@ class OptimizerArguments(CallRule):
         call.change(f"decay={text}", new, "decay is ignored; this is what Keras 2 computed")
 
 
+class Minimize(CallRule):
+    """Take one step of an optimizer, which Keras 3 has no method for.
+
+    Before:
+        import keras
+        import tensorflow as tf
+        from keras.optimizers import SGD
+        weight = keras.Variable([1.0])
+        optimizer = SGD(lr=0.1)
+        step = lambda: optimizer.minimize(lambda: tf.reduce_sum(weight), var_list=[weight])
+    After:
+        import keras
+        import tensorflow as tf
+        from keras.optimizers import SGD
+        def minimize_loss(optimizer, loss, variables):
+            ...
+        weight = keras.Variable([1.0])
+        optimizer = SGD(learning_rate=0.1)
+        step = lambda: minimize_loss(optimizer, lambda: tf.reduce_sum(weight), [weight])
+    """
+
+    methods = ("minimize",)
+    helper = '''def minimize_loss(optimizer, loss, variables):
+    """One step of an optimizer: `minimize` of Keras 2."""
+    variables = list(variables() if callable(variables) else variables)
+    with {tf}.GradientTape() as tape:
+        value = loss()
+    optimizer.apply_gradients(zip(tape.gradient(value, variables), variables))
+'''
+
+    def change(self, call):
+        script = call.script
+        owner = call.receiver
+        made = [owner] if isinstance(owner, cst.Call) else script.facts.flow.values(owner)
+        if not made or not all(self._is_optimizer(script, one) for one in made):
+            return
+        loss, variables = call.value("loss", 0), call.value("var_list", 1)
+        callable_loss = isinstance(loss, cst.Lambda) or (
+            isinstance(loss, cst.Name) and loss.value in script.facts.parameters
+        )
+        if not callable_loss or variables is None or len(call.args) > 2:
+            script.undecided(
+                call.original,
+                "minimize: Keras 3 has no such method; compute the gradients with "
+                "tf.GradientTape and write optimizer.apply_gradients(zip(gradients, variables))",
+                always=True,
+            )
+            return
+        tensorflow = script.need_module("tensorflow")
+        script.define("minimize_loss", self.helper.format(tf=tensorflow))
+        code = script.module.code_for_node
+        inside = f"{code(call.updated_receiver)}, {code(loss)}, {code(variables)}"
+        call.replace(f"minimize_loss({inside})")
+        call.change("minimize(", "minimize_loss(", "optimizers have no such method")
+
+    def _is_optimizer(self, script, node):
+        if not isinstance(node, cst.Call):
+            return False
+        full = script.names.full(node.func)
+        return full.startswith("keras.optimizers.") or (
+            full.startswith("tensorflow.train.") and full.endswith("Optimizer")
+        )
+
+
 class OldDefaults(CallRule):
     """Keep the learning rate that an optimizer had by default.
 
