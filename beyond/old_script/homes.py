@@ -59,6 +59,16 @@ TEXT_LEGACY = {"Tokenizer", "text_to_word_sequence", "one_hot", "hashing_trick"}
     "tokenizer_from_json"
 }
 SEQUENCE_LEGACY = {"TimeseriesGenerator", "make_sampling_table", "skipgrams"}
+# Functions of keras.losses and keras.metrics whose short names only tensorflow.keras has, and
+# whose long ones only keras has.
+LOSSES = {
+    **{short: "mean_squared_error" for short in ("mse", "MSE")},
+    **{short: "mean_absolute_error" for short in ("mae", "MAE")},
+    **{short: "mean_absolute_percentage_error" for short in ("mape", "MAPE")},
+    **{short: "mean_squared_logarithmic_error" for short in ("msle", "MSLE")},
+    **{short: "kl_divergence" for short in ("kullback_leibler_divergence", "kld", "KLD")},
+    "logcosh": "log_cosh",
+}
 # (module, name) of today for a name that changed.
 RENAMED = {
     ("keras.constraints", "maxnorm"): ("keras.constraints", "max_norm"),
@@ -82,15 +92,12 @@ RENAMED = {
     ("keras.layers", "Deconv2D"): ("keras.layers", "Conv2DTranspose"),
     ("keras.initializers", "uniform"): ("keras.initializers", "RandomUniform"),
     ("keras.initializers", "normal"): ("keras.initializers", "RandomNormal"),
-    ("keras.losses", "kullback_leibler_divergence"): ("keras.losses", "kl_divergence"),
     ("keras.losses", "cosine_proximity"): ("keras.losses", "cosine_similarity"),
-    ("keras.losses", "logcosh"): ("keras.losses", "log_cosh"),
-    ("keras.losses", "mse"): ("keras.losses", "mean_squared_error"),
-    ("keras.losses", "MSE"): ("keras.losses", "mean_squared_error"),
-    ("keras.losses", "mae"): ("keras.losses", "mean_absolute_error"),
-    ("keras.losses", "MAE"): ("keras.losses", "mean_absolute_error"),
-    ("keras.metrics", "mse"): ("keras.metrics", "mean_squared_error"),
-    ("keras.metrics", "mae"): ("keras.metrics", "mean_absolute_error"),
+    **{
+        (module, old): (module, new)
+        for module in ("keras.losses", "keras.metrics")
+        for old, new in LOSSES.items()
+    },
     ("keras.backend", "set_image_dim_ordering"): ("keras.backend", "set_image_data_format"),
     **{
         ("keras.optimizers", old): ("keras.optimizers", new)
@@ -204,8 +211,13 @@ def legacy_preprocessing(module: str, name: str) -> bool:
     )
 
 
-def new_home(module: str, name: str) -> tuple[str, str] | None:
+def new_home(module: str, name: str, of_tensorflow: bool = False) -> tuple[str, str] | None:
     """(module, name) of today for a name of an old module; None where it is unknown.
+
+    Arguments:
+        module: The module, as `keras` has it.
+        name: The name in it.
+        of_tensorflow: The script takes it from `tensorflow.keras`.
 
     >>> new_home("keras.layers.core", "Dense")
     ('keras.layers', 'Dense')
@@ -224,4 +236,10 @@ def new_home(module: str, name: str) -> tuple[str, str] | None:
     if f"{module}.{name}" in MOVED and name != "merge":
         target = MOVED[f"{module}.{name}"]
         return tuple(target.rsplit(".", 1)) if "." in target else None
-    return RENAMED.get((home, name), (home, name))
+    today = RENAMED.get((home, name), (home, name))
+    if not of_tensorflow or home not in ("keras.losses", "keras.metrics"):
+        return today
+    if name in LOSSES:
+        return home, name
+    short = next((old for old, new in LOSSES.items() if new == today[1]), today[1])
+    return home, short

@@ -177,6 +177,8 @@ class Script:
         full = f"{module}.{name}"
         also = SAME.get(full, full)
         for bound, raw in self._global.items():
+            if module == "keras.saving" and raw == "tensorflow.keras":
+                continue  # `tf.keras` has no attribute of that name
             if plain(raw) in (full, also) and plain(raw).endswith(of_keras(raw).rpartition(".")[2]):
                 return bound
             if full.startswith(of_keras(raw) + ".") and of_keras(raw).split(".")[0] == "keras":

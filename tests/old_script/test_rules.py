@@ -7,7 +7,8 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from old_script import rewrite_text
+from conftest import BACKEND
+from old_script import homes, rewrite_text
 from old_script.rules import RULES
 from running_scripts import train_eagerly
 
@@ -55,3 +56,40 @@ def test_the_example_runs(name, tmp_path, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         exec(compile(text, name, "exec"), names)  # noqa: S102
+
+
+def test_every_name_of_today_is_there():
+    """What an old name becomes exists, in `keras` and, where a script says so, in `tf.keras`."""
+    roads = {False: keras}
+    if BACKEND == "tensorflow":
+        roads[True] = __import__("tensorflow").keras
+    for module, name in {*homes.RENAMED, *homes.RENAMED.values(), *homes.GONE}:
+        if module in homes.MOVED or (module, name) in homes.GONE:
+            continue
+        for of_tensorflow, found in roads.items():
+            home, new = homes.new_home(module, name, of_tensorflow)
+            for part in home.split(".")[1:]:
+                found = getattr(found, part)
+            assert hasattr(found, new), f"{module}.{name} → {home}.{new}, tf: {of_tensorflow}"
+
+
+def test_functions_of_losses_are_called_as_the_module_has_them():
+    text = "import tensorflow as tf\nimport keras\nkeras.optimizers.Adam(lr=0.1)\n"
+    text += "a = tf.keras.losses.mse, tf.keras.losses.mean_squared_error, tf.keras.metrics.kld\n"
+    text += "b = keras.losses.mse, keras.losses.mean_squared_error, keras.metrics.kld\n"
+    text += "from tensorflow.keras.losses import mean_absolute_error\n"
+    new = rewrite_text(text).text.splitlines()
+    assert new[3] == "a = tf.keras.losses.mse, tf.keras.losses.mse, tf.keras.metrics.kld"
+    assert new[4].startswith("b = keras.losses.mean_squared_error, keras.losses.mean_squared_")
+    assert new[4].endswith("keras.metrics.kl_divergence")
+    assert new[5] == "from tensorflow.keras.losses import mae as mean_absolute_error"
+
+
+def test_a_loss_is_kept_in_a_script_of_tensorflow():
+    text = """
+from tensorflow import keras
+rows = keras.layers.Input((8,))
+network = keras.models.Model(rows, keras.layers.Dense(8)(rows))
+network.add_loss(keras.backend.mean(rows))
+"""
+    assert "from keras.saving import register" in rewrite_text(text).text

@@ -109,7 +109,7 @@ class Imports(StatementRule):
         legacy = {"image": homes.IMAGE_LEGACY, "sequence": homes.SEQUENCE_LEGACY}.get(name)
         if old == "keras.preprocessing" and legacy and self._uses(script, f"{old}.{name}.", legacy):
             return "tensorflow.keras.preprocessing", name
-        home = homes.new_home(old, name)
+        home = homes.new_home(old, name, module.startswith("tensorflow"))
         if name in ("merge", "TimeDistributedDense") and home[0] == "keras.layers":
             return None
         if old.startswith("keras.backend") and old != "keras":
@@ -258,7 +258,7 @@ class DottedNames(ExpressionRule):
                 script.change(original, raw, made, "only tensorflow.keras still has it")
                 return cst.parse_expression(made)
             return None
-        home = homes.new_home(module, name)
+        home = homes.new_home(module, name, raw.startswith("tensorflow"))
         if home is None or module == "keras.backend" or home[0].startswith("scikeras"):
             return None
         today = ".".join(home)
