@@ -1,6 +1,7 @@
 """Finding the entry of the pages that deals with a message."""
 
 import dataclasses
+import functools
 import math
 import re
 
@@ -13,9 +14,10 @@ GENERAL = set(words("sequential functional model keras tensorflow dense adam num
 # Messages of which the name in quotes is all that matters.
 ABOUT_A_NAME = re.compile(
     r"has no attribute|cannot import name|No module named|is not defined|unexpected keyword"
-    r"|KeyError"
+    r"|KeyError|Unrecognized keyword"
 )
-OTHER_FILE = re.compile(r"No such file or directory: '(?![^']*\.(?:h5|hdf5|keras|ckpt)')")
+OTHER_FILE = re.compile(r"No such file or directory: '(?![^']*\.(?:h5|hdf5|keras|ckpt|ckpt\.\w+)')")
+PATH = re.compile(r"(?:[\w.~-]*/)+[\w.-]*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Entry:
 def words_of(text: str) -> list[str]:
     """The words of a message without what differs from case to case: numbers, paths, quotes."""
     text = re.sub(r"0x[0-9a-fA-F]+|\b\d+(?:\.\d+)?\b", " ", text)
-    text = re.sub(r"(?:[\w.~-]*/)+[\w.-]*", " ", text)
+    text = PATH.sub(lambda found: " ckpt " if ".ckpt" in found[0] else " ", text)
     text = re.sub(r"\b(?:TensorFlow|JAX|Torch)Trainer\b", "Trainer", text)
     text = re.sub(r"['\"`]?(?:Functional|Sequential|Model)['\"`]? object", "model object", text)
     words = [word.lower() for word in re.findall(r"\w{2,}", text) if not word.isdigit()]
@@ -78,8 +80,8 @@ def explain(message: str, limit: int = 3) -> list[Entry]:
 
 def _score(message, asked, key, rarity):
     """How well a key fits; a message about another name than that of the key fits badly."""
-    score = _likeness(asked, words_of(key), rarity)
-    mine, its = names_in(message), names_in(key)
+    score = _likeness(asked, _words_of_key(key), rarity)
+    mine, its = names_in(message), _names_in_key(key)
     if mine and its and not mine & its:
         return 0.0 if ABOUT_A_NAME.search(message) else 0.45 * score
     return 1.25 * score if (mine & its) - GENERAL else score
@@ -94,11 +96,12 @@ def last_message(text: str) -> str:
     return text[-2000:]
 
 
+@functools.cache
 def _rarity(entries):
     """Word -> weight: a word that few entries have says more."""
     count: dict[str, int] = {}
     for entry in entries:
-        for word in {word for key in entry.keys for word in words_of(key)}:
+        for word in {word for key in entry.keys for word in _words_of_key(key)}:
             count[word] = count.get(word, 0) + 1
     return {word: math.log(1 + len(entries) / number) for word, number in count.items()}
 
@@ -118,9 +121,14 @@ def names_in(text: str) -> set[str]:
     >>> sorted(names_in("fit() got an unexpected keyword argument 'nb_epoch'"))
     ['nb_epoch']
     """
-    found = set(re.findall(r"['`\"]{1,2}([\w.]{2,}?)\s*['`\"]", text))
+    text = re.sub(r"'\w+' object has no attribute", "", text)  # whose it is varies
+    found = set(re.findall(r"['`\"]{1,2}([\w.]+?)\s*['`\"]", text))
     parts = {whole: whole.split(".") for whole in found}
     names = found | {last for *_, last in parts.values()}
     names |= {".".join(part[:-1]) for part in parts.values() if len(part) > 2}
     names |= {name.removeprefix("val_") for name in names}
     return names - {"Sequential", "Functional"}
+
+
+_words_of_key = functools.cache(words_of)
+_names_in_key = functools.cache(names_in)

@@ -12,6 +12,11 @@ from .errors import OldScriptError
 
 HERE = pathlib.Path(__file__).resolve().parent
 PLACES = (HERE.parents[1] / "docs", HERE / "docs")
+PAGE = "OLD_ARTICLES.md"
+WHOLE_SCRIPTS = "Whole scripts, before and after"
+BULLET = re.compile(r"^- (.*(?:\n  .*)*)", re.MULTILINE)
+SPAN = re.compile(r"``(.+?)``|`([^`]+)`")
+MESSAGE = re.compile(r"(?:\w+\.)*\w+(?:Error|Warning): ")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -63,20 +68,64 @@ def _pitfalls():
 
 
 def _old_articles():
+    text = (folder() / "OLD_ARTICLES.md").read_text(encoding="utf-8")
+    found = []
+    for section in re.split(r"^(?=## )", text, flags=re.MULTILINE)[1:]:
+        heading = section.splitlines()[0].removeprefix("## ").strip()
+        if heading == WHOLE_SCRIPTS:
+            continue
+        found += [*_rows(heading, section), *_bullets(heading, section), *_parts(section)]
+    return found
+
+
+def _rows(section, text):
+    """The rows of a table: old line, what is said, today's line."""
     from .explaining import Entry
 
-    found, section = [], ""
-    for line in (folder() / "OLD_ARTICLES.md").read_text(encoding="utf-8").splitlines():
-        if line.startswith("## "):
-            section = line[3:].strip()
+    for line in text.splitlines():
         cells = line.removeprefix("| ").removesuffix(" |").split(" | ")
         if not line.startswith("| ") or len(cells) != 3 or cells[0] in ("old line", "---"):
             continue
         old, said, new = cells
         keys = (plain(said), plain(old)) if not said.startswith("no error") else (plain(old),)
         text = f"old line: {old}\n\nKeras 3.15.1: {said}\n\ntoday's line: {new}"
-        found.append(Entry("OLD_ARTICLES.md", f"{section}: {plain(old)}", text, keys))
-    return found
+        yield Entry(PAGE, f"{section}: {plain(old)}", text, keys)
+
+
+def _bullets(section, text):
+    """The items of lists that quote a message, or say how old arguments are called today."""
+    from .explaining import Entry
+
+    for item in BULLET.findall(text):
+        spans = [double or single for double, single in SPAN.findall(" ".join(item.split()))]
+        keys = [span for span in spans if MESSAGE.match(span)]
+        keys += [
+            f"ValueError: Unrecognized keyword arguments passed to a layer: {{'{old}'"
+            for old in _old_arguments(item)
+        ]
+        heading = keys[0] if keys and keys[0] in spans else item.partition(":")[0]
+        if keys:
+            yield Entry(PAGE, f"{section}: {heading}", item, tuple(keys))
+
+
+def _old_arguments(item):
+    """The old names in "`old` is `new`, `older` and `oldest` are `new`; leave out `gone`"."""
+    if not item.startswith("Argument for argument"):
+        return
+    for clause in re.split(r"[,;:.]\s", item):
+        old = re.split(r"\s(?:is|are)\s", clause)[0]
+        yield from re.findall(r"`(\w+)[^`]*`", old)
+
+
+def _parts(text):
+    """The parts of a section that have headings of their own."""
+    from .explaining import Entry
+
+    for part in re.split(r"^### ", text, flags=re.MULTILINE)[1:]:
+        heading, _, rest = part.partition("\n")
+        blocks = [block for language, block in FENCE.findall(rest) if language == "text"]
+        if blocks:
+            yield Entry(PAGE, heading.strip(), rest, tuple(blocks))
 
 
 def plain(cell: str) -> str:

@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 import re
 
-from . import engine, filenames, graphs, notebooks, sources
+from . import comments, engine, filenames, graphs, notebooks, sources
 from .errors import OldScriptError
 from .report import Change, Findings, Note, Result
 from .script import Script
@@ -214,8 +214,11 @@ def _result(script, text, marks):
         }
         findings.changes.append(Change(script.line(node), old, new, why.get(kind, kind), certain))
     built = graphs.graph_code(script)
+    lost = comments.swallowed(script) if built is None else None
     if built is not None:
         findings.foremost = Note(*built)
+    elif lost is not None:
+        findings.foremost = Note(script.line_in_file(lost[0]), lost[1])
     for call, said in (*script.unknown_kinds, *script.late_undecided):
         script.undecided(call, said)
     imports_new = any(change.why == "the rewritten module" for change in findings.changes)

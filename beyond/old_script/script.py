@@ -122,7 +122,10 @@ class Script:
 
     def line(self, node: cst.CSTNode) -> int:
         """The line on which a node of the script begins, as the file has it."""
-        line = self._scopes.line(node)
+        return self.line_in_file(self._scopes.line(node))
+
+    def line_in_file(self, line: int) -> int:
+        """The line of the file for a line of the text, in which slips may be repaired."""
         return line - sum(slip.new.count("\n") for slip in self.slips if slip.new_line < line)
 
     def binder(self, name: cst.Name) -> object:

@@ -20,7 +20,7 @@ FOUND = {
     "ImportError: cannot import name 'np_utils' from 'keras.utils' "
     "(/usr/lib/python3/keras/utils/__init__.py)": "np_utils",
     "ModuleNotFoundError: No module named 'keras.layers.core'": "keras.layers.core",
-    "ValueError: Unrecognized keyword arguments passed to Conv2D: {'border_mode': 1}": "border",
+    "ValueError: Unrecognized keyword arguments passed to Conv2D: {'border_mode': 1}": "Argument",
     "ValueError: Argument(s) not recognized: {'lr': 0.0003}": "lr",
     "ValueError: The filename must end in `.weights.h5`. Received: filepath=b.h5": "save_weights",
     "ValueError: The filepath provided must end in `.keras` (Keras model format). Received: "
