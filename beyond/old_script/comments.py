@@ -6,8 +6,11 @@ import io
 import re
 import tokenize
 
+import libcst as cst
+
 from .names import dotted
 
+DEFINES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler)
 NEED_COMPILE = {"fit", "evaluate", "train_on_batch", "test_on_batch"}
 COMPILE = re.compile(r"#.*\w.*\s([A-Za-z_][\w.]*\.compile\()")
 ASSIGNED = re.compile(r"#.*\w.*\s(([A-Za-z_]\w*)\s*=(?!=)\s*[\w\"'\[(].*)")
@@ -58,7 +61,10 @@ def _comments(text):
 
 def _lacks_compile(script):
     """Whether a model is trained or evaluated that nothing has compiled."""
-    methods = {dotted(call.func).rpartition(".")[2] for call in script.facts.calls}
+    methods = {
+        call.func.attr.value if isinstance(call.func, cst.Attribute) else dotted(call.func)
+        for call in script.facts.calls
+    }
     return not methods & {"compile", "load_model"} and bool(methods & NEED_COMPILE)
 
 
@@ -72,8 +78,6 @@ def _unbound(text):
             bound.add(node.arg)
         elif isinstance(node, ast.alias):
             bound.add((node.asname or node.name).partition(".")[0])
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            bound.add(node.name)
-        elif isinstance(node, ast.ExceptHandler) and node.name:
+        elif isinstance(node, DEFINES):
             bound.add(node.name)
     return set() if "*" in bound else read - bound

@@ -16,6 +16,7 @@ LINES = {
     "# Compile it: model.compile('sgd', 'mse')\nmodel.compile('sgd')\nmodel.fit(x, y)": "",
     "# Compile it: model.compile('sgd', 'mse')\nmodel.predict(x)": "",
     "# Compile it: model.compile('a')\nmodel = keras.models.load_model(p)\nmodel.fit(x)": "",
+    "# Compile it: model.compile('a')\nbuild().compile('sgd')\nmodel.fit(x)": "",
     "# set rate = 0.1 at first\nrate = 0.2\nprint(rate)": "",
     "# set rate = 0.1 at first\nprint(model)": "",
     "# set rate == 0.1\nprint(rate)": "",
