@@ -9,18 +9,30 @@ from .sources import Source
 
 # jupytext comments out magic commands, but not those inside a block.
 IN_A_BLOCK = re.compile(r"^([ \t]+)(!.*|%%?[a-zA-Z].*)$", re.MULTILINE)
-HIDDEN = re.compile(r"^([ \t]+)old_script_magic\((.*)\)$", re.MULTILINE)
+MARKER = re.compile(r"^(#[ \t]*)(?=%%)", re.MULTILINE)
+OF_A_CELL = re.compile(r"%%(\w+)")
+RUN_PYTHON = {"time", "timeit", "capture", "prun", "memit", "mprun"}
+HIDDEN = re.compile(r"^([ \t]*)old_script_magic\((.*)\)$", re.MULTILINE)
 
 
 def _hidden(code):
-    """A cell in which magic commands inside blocks are calls, if only then it is Python."""
+    """A cell in which magic commands inside blocks are calls, if only then it is Python.
+
+    A cell that a magic command does not give to Python, such as `%%writefile`, is one such call.
+    A comment that jupytext would take for the begin of a cell gets a mark.
+    """
+    code = MARKER.sub(r"\1old_script_cell ", code)
+    magic = OF_A_CELL.match(code)
+    if magic is not None and magic[1] not in RUN_PYTHON and not _parses(_without_magic(code)):
+        return f"old_script_magic({code!r})"
     hidden = IN_A_BLOCK.sub(lambda found: f"{found[1]}old_script_magic({found[2]!r})", code)
     python = _parses(_without_magic(code))
     return code if python or not _parses(_without_magic(hidden)) else hidden
 
 
 def _shown(code):
-    return HIDDEN.sub(lambda found: found[1] + ast.literal_eval(found[2]), code)
+    code = HIDDEN.sub(lambda found: found[1] + ast.literal_eval(found[2]), code)
+    return re.sub(r"^(#\s*)old_script_cell (?=%%)", r"\1", code, flags=re.MULTILINE)
 
 
 def _without_magic(code):
@@ -52,6 +64,9 @@ def read(path: pathlib.Path) -> Source:
     jupytext = _jupytext()
     try:
         notebook = jupytext.read(path)
+        language = notebook.metadata.get("kernelspec", {}).get("language", "python")
+        if language.lower() != "python":
+            raise OldScriptError(f"{path}: a notebook in {language}, not in Python")
         for cell in notebook.cells:
             if cell.cell_type == "code":
                 cell.source = _hidden(cell.source)
@@ -78,13 +93,14 @@ def places(text: str, cells: list) -> dict[int, str]:
     for cell in cells:
         while at < len(lines) and not lines[at].startswith("# %%"):
             at += 1
+        short = at < len(lines) and "language=" in lines[at]  # `%%bash` takes no line of its own
         at += 1
         count = len(cell.source.splitlines())
         if cell.cell_type == "code" and cell.source.strip():
             number += 1
             for line in range(1, count + 1):
                 found[at + line] = f"cell {number}, line {line}"
-        at += max(count - 1, 0)  # `%%bash` takes no line of its own
+        at += max(count - short, 0)
     return found
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 import re
+import tempfile
 
 from . import comments, engine, filenames, graphs, notebooks, sources
 from .errors import OldScriptError
@@ -101,7 +102,7 @@ def _scripts_in(folder, deep=True):
                 found += _scripts_in(entry)
         elif entry.suffix in (".py", ".ipynb") and not entry.stem.endswith(SUFFIX):
             try:
-                if b"keras" in entry.read_bytes():
+                if entry.is_file() and b"keras" in entry.read_bytes():
                     found.append(entry)
             except OSError:
                 continue
@@ -280,6 +281,8 @@ def _content(result, overwrite):
     else:
         content = sources.read(result.source).encode(result.text)
     if result.target.exists():
+        if not result.target.is_file():
+            raise OldScriptError(f"{result.target} exists and is no file: move it away")
         if result.target.read_bytes() == content:
             return None
         if not overwrite:
@@ -293,10 +296,17 @@ def _content(result, overwrite):
 def _write(result, content):
     if content is None:
         return result
-    temporary = result.target.with_name(result.target.name + ".part")
     try:
-        temporary.write_bytes(content)
-        temporary.replace(result.target)
+        handle, name = tempfile.mkstemp(dir=result.target.parent, prefix=f".{result.target.name}.")
+        temporary = pathlib.Path(name)
+        try:
+            with open(handle, "wb") as file:
+                file.write(content)
+            temporary.chmod(result.source.stat().st_mode & 0o777)
+            temporary.replace(result.target)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise OldScriptError(f"{result.target}: {error.strerror}") from error
     return dataclasses.replace(result, written=True)

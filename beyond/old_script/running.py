@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 
+from .errors import OldScriptError
 from .explaining import Entry, explain
 from .report import Result
 from .rewriting import rewrite
@@ -25,8 +26,16 @@ def run(path: str | pathlib.Path, arguments: list[str]) -> tuple[Result, int, li
         What was rewritten, the exit status of the script, and the entries for its last message.
 
     Raises:
-        OldScriptError: The script cannot be rewritten.
+        OldScriptError: The script cannot be rewritten, or is a notebook or a folder.
     """
+    path = pathlib.Path(path)
+    if path.suffix == ".ipynb":
+        raise OldScriptError(
+            f"{path}: a notebook runs in Jupyter: python -m old_script rewrite {path.name}, then "
+            "open the new notebook there"
+        )
+    if path.is_dir():
+        raise OldScriptError(f"{path}: name one script of the folder")
     (result,) = rewrite(path)
     script = result.target if result.changed else result.source
     print(result, end="\n\n", flush=True)

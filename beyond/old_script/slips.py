@@ -10,6 +10,7 @@ import warnings
 
 QUOTES = str.maketrans({"‘": "'", "’": "'", "‚": "'", "“": '"', "”": '"', "„": '"', "\u00a0": " "})
 LOST_BREAK = re.compile(r"(?<=[\])}'\"\d]) +(?=[A-Za-z_][\w.]*(?:\(|\s*=(?!=)))")
+PLACEHOLDER = re.compile(r",\s*<[^<>=]*>|(?<=[(\[])\s*<[^<>=]*>")
 LOST_COMMA = re.compile(r"(?<=[\w)\]'\"]) +(?=[A-Za-z_]\w* *=(?!=))")
 
 
@@ -72,7 +73,7 @@ def _one(text, error):
             continue
         line = lines[at - 1].rstrip("\r\n")
         end = lines[at - 1][len(line) :]
-        for new, why in _candidates(lines, at, line, end):
+        for new, why in _candidates(lines, at, line, end, error):
             if new == line:
                 continue
             changed = "".join([*lines[: at - 1], new + end, *lines[at:]])
@@ -85,7 +86,7 @@ def _one(text, error):
     return None
 
 
-def _candidates(lines, at, line, end):
+def _candidates(lines, at, line, end, error):
     """The lines that may have been meant, likeliest first."""
     straight = line.translate(QUOTES)
     if "'" not in line and "".join(lines).count('"') > "".join(lines).count("'"):
@@ -93,16 +94,14 @@ def _candidates(lines, at, line, end):
     yield straight, "typographic quotes"
     before = next((one for one in reversed(lines[: at - 1]) if one.strip()), "")
     indent = re.match(r"[ \t]*", line)[0]
-    if indent:
+    if indent and "unexpected indent" in (error.msg or ""):
         yield re.match(r"[ \t]*", before)[0] + line.lstrip(), "an indentation too many"
-    else:
-        indent = ""
     newline = end or "\n"
     for found in LOST_BREAK.finditer(line):
         yield line[: found.start()] + newline + indent + line[found.end() :], "a lost line break"
     for found in LOST_COMMA.finditer(line):
         yield line[: found.start()] + ", " + line[found.end() :], "a lost comma"
-    yield re.sub(r",?\s*<[^<>=]*>", "", line), "a placeholder in angle brackets"
+    yield PLACEHOLDER.sub("", line), "a placeholder in angle brackets"
     named_next = at < len(lines) and re.match(r"\s*[A-Za-z_]\w*\s*=(?!=)", lines[at])
     if named_next and not line.rstrip().endswith((",", "(", "[", "{")):
         yield line.rstrip() + ",", "a lost comma"

@@ -60,6 +60,8 @@ def read(path: pathlib.Path) -> Source:
     Raises:
         OldScriptError: The file cannot be read or decoded.
     """
+    if path.exists() and not path.is_file():
+        raise OldScriptError(f"{path}: this is no file")
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -88,7 +90,7 @@ def _sign_of_python_2(text, error):
     if isinstance(error, TabError):
         return "tabs mixed with spaces"
     if "Missing parentheses in call" in (error.msg or ""):
-        return "print without parentheses"
+        return "exec without parentheses" if "'exec'" in error.msg else "print without parentheses"
     return next((what for sign, what in PYTHON_2 if re.search(sign, line)), "")
 
 
@@ -112,12 +114,26 @@ def check_syntax(source: Source) -> ast.Module:
                 f"{path}, {source.place(error.lineno)}: this is Python 2 ({said}). Convert it to "
                 f"Python 3 first: {_conversion(path)} (Python up to 3.12 brings lib2to3)"
             ) from error
+        said = _sign_of_a_console(text, error)
+        if said:
+            raise OldScriptError(f"{path}, {source.place(error.lineno)}: {said}") from error
         raise OldScriptError(
             f"{path}, {source.place(error.lineno)}: {error.msg}. Correct this line first; a text "
             "that was copied from a page may have lost a line break or have typographic quotes"
         ) from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise OldScriptError(f"{path}: not readable as Python ({_first_line(error)})") from error
+
+
+def _sign_of_a_console(text, error):
+    """What was copied from a console or a notebook into a script, with the remedy."""
+    lines = text.splitlines() or [""]
+    line = lines[min(max(error.lineno or 1, 1), len(lines)) - 1].strip()
+    if line.startswith((">>>", "In [")):
+        return "this was copied from a console: take out the prompts and the lines of output"
+    if re.match(r"!|%%?[a-zA-Z]", line):
+        return f"this is a command of Jupyter: write # before it, or rewrite the notebook ({line})"
+    return ""
 
 
 def _conversion(path):

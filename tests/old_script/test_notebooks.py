@@ -81,28 +81,69 @@ def test_lines_are_those_of_the_notebook_after_a_lost_line_break(tmp_path):
 
 
 PIECES = ["a = 1", "", "def f():\n    pass\n\n\nb = 2", "%time c = 3", "%%time\nd = 4", "# t\nx"]
-PIECES += ["%%bash\nls\n", "'''\n# %%\n'''\ne = 5\n\n", "!ls\nf = 6", "# %% g\nh = 7", "  \n"]
+PIECES += ["x?\n%%time", "%%writefile a.py\nprint 'a'\nmore"]
+PIECES += ["%%bash\nls\n", "'''\n# %%\n'''\ne = 5\n\n", "!ls\nf = 6", "#%% g\nh = 7", "  \n"]
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_every_line_is_found_in_its_cell(seed):
+def test_every_line_is_found_in_its_cell(seed, tmp_path):
     """Whatever cells stand before it: the numbered lines are the lines of the cells."""
-    sources = random.Random(seed).choices(PIECES, k=8)
-    cells = [jupytext.reads(f"# %%{i}\n", fmt="py:percent").cells[0] for i in range(8)]
-    for cell, source in zip(cells, sources, strict=True):
-        cell.cell_type = "markdown" if source == "# t\nx" else "code"
-        cell.source = source
-    book = jupytext.reads("", fmt="py:percent")
-    book.cells = cells
-    text = jupytext.writes(book, fmt="py:percent")
-    lines = text.splitlines()
-    places = notebooks.places(text, cells)
-    code = [one.source for one in cells if one.cell_type == "code" and one.source.strip()]
-    for number, source in enumerate(code, 1):
-        for line, expected in enumerate(source.splitlines(), 1):
-            if expected and not source.startswith("%%bash") and not expected.startswith(("!", "%")):
-                found = [
-                    at for at, place in places.items() if place == f"cell {number}, line {line}"
-                ]
-                assert [lines[at - 1] for at in found] == [expected]
-    ast.parse(text)
+    sources = [*random.Random(seed).choices(PIECES, k=8), PIECES[seed % len(PIECES)]]
+    source = notebooks.read(notebook(tmp_path / "train.ipynb", *sources))
+    lines = source.text.splitlines()
+    code = [one for one in sources if one.strip() and not one.startswith("# t")]
+    for number, cell in enumerate(code, 1):
+        for line, expected in enumerate(cell.splitlines(), 1):
+            place = f"cell {number}, line {line}"
+            found = [lines[at - 1] for at in source.places if source.places[at] == place]
+            if expected and not cell.startswith(("%%bash", "%%writefile")):
+                expected = expected.replace("%% g", "old_script_cell %% g").replace(
+                    "# %%", "# old_script_cell %%"
+                )
+                assert found in ([expected], [f"# {expected}"])
+    ast.parse(source.text)
+
+
+def test_a_cell_that_is_not_run_as_python_stays(tmp_path):
+    cells = (
+        "%%writefile net.py\nimport keras\nprint 'a', \"b\"\n",
+        "%%time\nimport keras\nkeras.optimizers.Adam(lr=0.1)",
+        '# %% Train\nx = 1\n#%% more\ny = """\n# %%\n"""',
+    )
+    (result,) = old_script.rewrite(notebook(tmp_path / "train.ipynb", *cells))
+    new = jupytext.read(result.target).cells
+    assert new[0].source == cells[0]
+    assert new[1].source == cells[1].replace("lr", "learning_rate")
+    assert new[2].source == cells[2] and len(new) == 3
+    assert "cell 2, line 3: lr" in str(result)
+
+
+def test_a_cell_that_is_timed_is_python(tmp_path, capsys):
+    path = notebook(tmp_path / "train.ipynb", "import keras", "%%time\nprint 'a'")
+    assert main(["rewrite", str(path)]) == 1
+    assert "cell 2, line 2: this is Python 2" in capsys.readouterr().err
+
+
+IN_R = {"kernelspec": {"language": "R", "name": "ir", "display_name": "R"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"keras"', "not a notebook"),
+        ('["keras"]', "not a notebook"),
+        (json.dumps({"cells": [], "metadata": IN_R, "nbformat": 4, "nbformat_minor": 2}), "in R"),
+    ],
+)
+def test_what_is_no_notebook_of_python_gets_one_line(text, said, tmp_path, capsys):
+    path = tmp_path / "train.ipynb"
+    path.write_text(text)
+    assert main(["rewrite", str(path)]) == 1
+    printed = capsys.readouterr()
+    assert said in printed.err and printed.err.count("\n") == 1 and not printed.out
+
+
+def test_a_notebook_is_not_run_as_a_script(tmp_path, capsys):
+    path = notebook(tmp_path / "train.ipynb", "import keras")
+    assert main(["run", str(path)]) == 1
+    assert "runs in Jupyter" in capsys.readouterr().err
