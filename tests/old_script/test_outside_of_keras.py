@@ -244,3 +244,34 @@ def test_data_that_a_callback_no_longer_gets_are_said_unless_it_has_its_own():
         "            def on",
     )
     assert not notes(rewritten(own))
+
+
+# A call of the old backend -> whether the reader has to write it anew.
+BACKEND = {
+    "K.zeros((3,))": True,
+    "K.variable(1.0)": True,
+    "K.mean(*rows)": True,
+    "K.mean(rows)": False,
+    "K.epsilon()": False,
+    "K.ctc_batch_cost(a, b, c, d)": False,  # tensorflow.keras still has it
+    "K.nothing_of_the_kind(rows)": True,
+}
+
+
+@pytest.mark.parametrize("call", BACKEND)
+def test_what_is_left_of_the_old_backend_is_said(call):
+    made = rewritten(f"from keras import backend as K\nx = {call}\nmodel.fit(x, nb_epoch=1)\n")
+    assert ("2: keras.backend." in notes(made)) == BACKEND[call]
+
+
+def test_a_weight_that_becomes_add_weight_needs_nothing_more():
+    text = """
+        from keras import backend as K
+        from keras.engine.topology import Layer
+        class Own(Layer):
+            def build(self, shape):
+                self.b = K.zeros((3,))
+                self.trainable_weights = [self.b]
+        """
+    made = rewritten(text)
+    assert "self.b = self.add_weight(" in made.text and not notes(made)

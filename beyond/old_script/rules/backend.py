@@ -11,6 +11,15 @@ from ..origins import is_layer
 from .base import CallRule, ExpressionRule
 
 WHY = "keras.ops works on every backend"
+BATCH_DOT = '''def batch_dot_of_keras_2(x, y, axes=None):
+    """`keras.backend.batch_dot`, where all versions of Keras 2 computed the same."""
+    ranks = len(x.shape), len(y.shape)
+    if max(ranks) > 3 or (axes is None and ranks == (2, 2)):
+        raise ValueError(f"batch_dot of {{ranks}} axes differs from Keras 2.2 to 2.3: use einsum")
+    if axes is None:
+        axes = (ranks[0] - 1, max(ranks[1] - 2, 1))
+    return {dot}([x, y], axes=axes)
+'''
 
 
 class BackendFunctions(CallRule):
@@ -45,10 +54,23 @@ class BackendFunctions(CallRule):
             return
         made = self._made(call, name)
         if made is None:
-            if name not in backend_names.TODAY | backend_names.LEGACY | {"image_dim_ordering"}:
-                call.script.undecided(call.original, f"keras.backend.{name} is gone in Keras 3")
+            legacy = backend_names.only_legacy(call.script.facts.backend)  # then K is tf.keras's
+            known = backend_names.TODAY | {"image_dim_ordering"}
+            known |= backend_names.LEGACY if legacy else set()
+            if certain and name not in known and not self._by_hand(call):
+                call.script.undecided(
+                    call.original,
+                    f"keras.backend.{name} is gone in Keras 3: write this with keras.ops",
+                    always=True,
+                )
             return
         call.change(f"{call.code(call.original.func)}(", made, WHY, certain)
+
+    def _by_hand(self, call):
+        """Whether `own_layers.WeightsByHand` makes a weight of it."""
+        facts = call.script.facts
+        made = [one for name in facts.listed_weights for one in facts.assigned.get(name, ())]
+        return any(one is call.original for one in made)
 
     def _session(self, call, name):
         if name == "clear_session":
@@ -69,6 +91,8 @@ class BackendFunctions(CallRule):
     def _made(self, call, name):
         ops = call.script.need
         args = [call.script.module.code_for_node(a.value) for a in call.positional]
+        if name == "batch_dot":
+            return self._batch_dot(call)
         if call.starred:
             return None
         if name in backend_names.SAME:
@@ -112,8 +136,6 @@ class BackendFunctions(CallRule):
             call.rename("low", "minval", "its name")
             call.rename("high", "maxval", "its name")
             return f"{made}("
-        if name == "batch_dot":
-            return self._batch_dot(call, args)
         if first is None or len(call.args) != len(args):
             return self._with_words(call, name, args, module)
         templates = {
@@ -139,20 +161,11 @@ class BackendFunctions(CallRule):
         call.replace(code)
         return code
 
-    def _batch_dot(self, call, args):
-        axes = args[2] if len(args) > 2 else call.code(call.keyword("axes")) or "None"
-        if len(args) < 2 or len(call.args) - len(args) > (call.keyword("axes") is not None):
-            said = "batch_dot: write keras.layers.dot([a, b], axes=…)"
-            call.script.undecided(call.original, said)
-            return None
+    def _batch_dot(self, call):
         dot = call.script.need("keras.layers", "dot")
-        if axes == "None":  # the default of Keras 2 depends on the number of axes
-            default = "(len(a.shape) - 1, max(len(b.shape) - 2, 1))"
-            made = f"(lambda a, b: {dot}([a, b], axes={default}))({args[0]}, {args[1]})"
-        else:
-            made = f"{dot}([{args[0]}, {args[1]}], axes={axes})"
-        call.replace(made)
-        return made
+        call.script.define("batch_dot_of_keras_2", BATCH_DOT.format(dot=dot))
+        call.func = cst.Name("batch_dot_of_keras_2")
+        return "batch_dot_of_keras_2("
 
     def _with_words(self, call, name, args, module):
         if name == "l2_normalize" and len(args) == 1 and call.keyword("axis") is not None:
