@@ -1,6 +1,7 @@
 """What else may lie in a folder: links, pipes, folders with names of scripts, files of others."""
 
 import os
+import signal
 import tempfile
 
 import old_script
@@ -11,6 +12,20 @@ pytestmark = pytest.mark.one_backend  # nothing is trained
 
 OLD = "from keras.optimizers import Adam\noptimizer = Adam(lr=0.1)\n"
 NEW = OLD.replace("lr", "learning_rate")
+
+
+@pytest.fixture(autouse=True)
+def no_waiting():
+    """Stop a test that waits for a pipe."""
+
+    def stop(*_):
+        raise TimeoutError("it waits")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 def refused(capsys, *arguments: str) -> str:
