@@ -79,11 +79,13 @@ def test_functions_of_losses_are_called_as_the_module_has_them():
     text += "a = tf.keras.losses.mse, tf.keras.losses.mean_squared_error, tf.keras.metrics.kld\n"
     text += "b = keras.losses.mse, keras.losses.mean_squared_error, keras.metrics.kld\n"
     text += "from tensorflow.keras.losses import mean_absolute_error\n"
+    text += "c = tf.losses.mean_squared_error(x, y)\n"
     new = rewrite_text(text).text.splitlines()
     assert new[3] == "a = tf.keras.losses.mse, tf.keras.losses.mse, tf.keras.metrics.kld"
     assert new[4].startswith("b = keras.losses.mean_squared_error, keras.losses.mean_squared_")
     assert new[4].endswith("keras.metrics.kl_divergence")
     assert new[5] == "from tensorflow.keras.losses import mae as mean_absolute_error"
+    assert new[6] == "c = tf.keras.losses.mse(x, y)"
 
 
 def test_a_loss_is_kept_in_a_script_of_tensorflow():
