@@ -72,6 +72,7 @@ class Facts(walks.Visitor):
         self.alone: set[cst.CSTNode] = set()
         self.inner: set[cst.CSTNode] = set()
         self.guarded: set[cst.CSTNode] = set()
+        self.returned: dict[str, list[cst.BaseExpression | None]] = {}
 
     # ------------------------------------------------------------------ definitions
 
@@ -140,6 +141,8 @@ class Facts(walks.Visitor):
             self.generators.add(self._functions[-1])
 
     def visit_Return(self, node):
+        if self._functions and self._nest.count("class") == 0:
+            self.returned.setdefault(self._functions[-1], []).append(node.value)
         if self._functions and isinstance(node.value, (cst.Call, cst.Name)):
             made = node.value
             if (isinstance(made, cst.Call) and self.makes_model(made)) or (

@@ -19,6 +19,9 @@ LISTS = {
     "rows = [[1, 2], [3, 4]]": True,
     "rows = [0] * 8 + [1] * 8": True,
     "rows = [number, 3]": True,
+    "import math\ndef draw(n):\n    found = []\n    for i in n:\n        one = math.sin(i)\n"
+    "        found.append(one)\n    return found\nrows = draw(other)": True,
+    "def draw(n):\n    if n:\n        return [1]\n    return other\nrows = draw(other)": False,
     "rows = list(range(8))": True,
     "rows = list(map(int, words))": True,
     "rows = [1 if word else 0 for word in words]": True,

@@ -110,16 +110,22 @@ def kind_of_list(script, node: cst.BaseExpression, depth: int = 0) -> str | None
         sliced = len(node.slice) == 1 and isinstance(node.slice[0].slice, cst.Slice)
         return kind_of_list(script, node.value, depth + 1) if sliced else None
     if isinstance(node, cst.Call):
-        return _of_call(script, node)
+        return _of_call(script, node, depth)
     if isinstance(node, cst.Name):
         return _of_name(script, node, depth)
     return None
 
 
-def _of_call(script, node):
+def _of_call(script, node, depth):
     if isinstance(node.func, cst.Attribute) and node.func.attr.value == "tolist":
         return NESTED
     name = dotted(node.func)
+    if name in script.facts.returned and depth < 4:
+        kinds = {
+            None if one is None else kind_of_list(script, one, depth + 1)
+            for one in script.facts.returned[name]
+        }
+        return kinds.pop() if len(kinds) == 1 else None
     if script.names.raw(node.func) or script.names.defined(name, node.func):
         return None
     if name == "range":
@@ -162,7 +168,7 @@ def _appended(script, name):
 
 def _of_elements(script, elements):
     """The kind of a list with these elements; None if one is seen to be something else."""
-    if any(_is_number(one) for one in elements):
+    if any(_is_number(script, one) for one in elements):
         return NUMBERS  # no list for several inputs has a number in it
     kinds = {kind_of_list(script, one, 1) for one in elements if isinstance(one, cst.List)}
     if len(elements) and all(isinstance(one, cst.List) for one in elements):
@@ -170,13 +176,17 @@ def _of_elements(script, elements):
     return None
 
 
-def _is_number(node):
+def _is_number(script, node, depth=0):
     if isinstance(node, cst.UnaryOperation):
-        return _is_number(node.expression)
+        return _is_number(script, node.expression, depth)
     if isinstance(node, cst.IfExp):
-        return _is_number(node.body) and _is_number(node.orelse)
+        return _is_number(script, node.body, depth) and _is_number(script, node.orelse, depth)
     if isinstance(node, cst.Call):
         name = dotted(node.func).rpartition(".")[2]
-        method = isinstance(node.func, cst.Attribute)
-        return name == "index" if method else name in COUNTS
+        if script.names.raw(node.func).startswith("math."):
+            return True
+        return name == "index" if isinstance(node.func, cst.Attribute) else name in COUNTS
+    if isinstance(node, cst.Name) and depth < 3:
+        values = script.facts.flow.values(node)
+        return bool(values) and all(_is_number(script, one, depth + 1) for one in values)
     return isinstance(node, (cst.Integer, cst.Float))
