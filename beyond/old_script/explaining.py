@@ -43,7 +43,7 @@ class Entry:
 def words_of(text: str) -> list[str]:
     """The words of a message without what differs from case to case: numbers, paths, quotes."""
     text = re.sub(r"0x[0-9a-fA-F]+|\b\d+(?:\.\d+)?\b", " ", text)
-    text = PATH.sub(lambda found: " ckpt " if ".ckpt" in found[0] else " ", text)
+    text = PATH.sub(" ", text)
     text = re.sub(r"\b(?:TensorFlow|JAX|Torch)Trainer\b", "Trainer", text)
     text = re.sub(r"['\"`]?(?:Functional|Sequential|Model)['\"`]? object", "model object", text)
     words = [word.lower() for word in re.findall(r"\w{2,}", text) if not word.isdigit()]
@@ -121,7 +121,6 @@ def names_in(text: str) -> set[str]:
     >>> sorted(names_in("fit() got an unexpected keyword argument 'nb_epoch'"))
     ['nb_epoch']
     """
-    text = re.sub(r"'\w+' object has no attribute", "", text)  # whose it is varies
     found = set(re.findall(r"['`\"]{1,2}([\w.]+?)\s*['`\"]", text))
     parts = {whole: whole.split(".") for whole in found}
     names = found | {last for *_, last in parts.values()}
