@@ -4,7 +4,9 @@ import csv
 import inspect
 import json
 import os
+import pathlib
 import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -173,7 +175,7 @@ class Crash(keras.callbacks.Callback):
             raise RuntimeError("as if the process had died")
 
 
-def durable_training(block: str, crash: bool):
+def durable_training(block: str, crash: bool, trained_epochs: int = 4):
     """Execute the block on data of 514 and 254 rows; return the model, trained or interrupted."""
     keras.utils.set_random_seed(1)
     rng = np.random.default_rng(0)
@@ -185,7 +187,8 @@ def durable_training(block: str, crash: bool):
 
     def shorter(*arguments, epochs, callbacks, **options):
         extra = [Crash()] if crash else []
-        return fit(*arguments, epochs=4, callbacks=[*callbacks, *extra], verbose=0, **options)
+        options |= {"epochs": trained_epochs, "callbacks": [*callbacks, *extra], "verbose": 0}
+        return fit(*arguments, **options)
 
     model.fit = shorter
     names = {"keras": keras, "model": model, "x": x, "y": y}
@@ -214,6 +217,12 @@ def test_the_drop_in_lines_resume_to_the_same_bits(block, tmp_path, monkeypatch)
     assert int(resumed.optimizer.iterations) == int(straight.optimizer.iterations) == 4 * BATCHES
     for ours, theirs in zip(resumed.get_weights(), straight.get_weights(), strict=True):
         assert np.array_equal(ours, theirs)
+    kept = pathlib.Path("best.keras").read_bytes()
+    again = durable_training(block, crash=False)
+    assert int(again.optimizer.iterations) == 4 * BATCHES  # a finished training stays finished
+    shutil.rmtree("backup")
+    durable_training(block, crash=False, trained_epochs=1)
+    assert pathlib.Path("best.keras").read_bytes() == kept  # it begins anew, and is worse
 
 
 def test_going_on_without_a_backup_trains_each_epoch_once(tmp_path, monkeypatch):
