@@ -131,6 +131,12 @@ def test_old_weights_under_the_new_ending(pitfall):
     pitfall.remedy(model=model)
     assert same_weights(model, old)
 
+    model.save_weights("new.weights.h5")
+    os.rename("new.weights.h5", "new.h5")
+    with pytest.raises(ValueError) as refused:
+        model.load_weights("new.h5")
+    assert str(refused.value) in " ".join(pitfall.entry.text.split())
+
 
 @pinned
 def test_hard_sigmoid_has_changed(pitfall):
