@@ -177,6 +177,8 @@ class Facts(walks.Visitor):
             return
         self.assigned.setdefault(name, []).append(value)
         self.flow.assign(target, value)
+        if self._nest and self._nest[-1] == "class":
+            self.flow.attribute(self._classes[-1], name, value)
         if isinstance(value, cst.Call) and self.makes_model(value):
             self.models.add(name)
         if name.endswith((".lr", ".learning_rate")):
