@@ -103,6 +103,7 @@ IN_GENERAL = {
     "tf.losses": "keras.losses.mean",
     "WeightRegularizer": "L1L2",
     "class_mode": "compile",
+    "Y[:, 0])": "reshape(-1, 1)",
     "two.compile(": '[["mae"], ["mae"]]',
     "show_accuracy": 'metrics=["accuracy"]',
     "model.predict([[": "numpy.array",

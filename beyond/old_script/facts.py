@@ -263,7 +263,8 @@ class Facts(walks.Visitor):
         if method in MODEL_METHODS and receiver and not self._script.names.raw(node.func.value):
             self.models.add(receiver)
         if method == "compile":
-            metrics = words.get("metrics") or (node.args[2].value if len(node.args) > 2 else None)
+            third = node.args[2] if len(node.args) > 2 and node.args[2].keyword is None else None
+            metrics = words.get("metrics") or (third.value if third is not None else None)
             if isinstance(metrics, (cst.Name, cst.Attribute)):
                 metrics = next(iter(self.flow.values(metrics)), None)
             self.metrics.update(texts_in(metrics))
