@@ -60,6 +60,7 @@ class Facts(walks.Visitor):
         self.listed_weights: set[str] = set()
         self.validation_attributes: set[str] = set()
         self.targets: set[cst.CSTNode] = set()
+        self.subscripted: set[cst.CSTNode] = set()
         self.entered: set[cst.Call] = set()
         self._trainable: dict[str, set[str]] = {}
         self._functions: list[str] = []
@@ -348,6 +349,9 @@ class Facts(walks.Visitor):
         sliced = isinstance(node.iter, cst.Subscript) and dotted(node.iter.value)
         if sliced and sliced.endswith(".layers") and isinstance(node.target, cst.Name):
             self.layer_variables.add(node.target.value)
+
+    def visit_Subscript(self, node):
+        self.subscripted.add(node.value)
 
     def visit_Attribute(self, node):
         if isinstance(node.value, cst.Attribute):

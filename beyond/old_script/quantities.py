@@ -21,6 +21,8 @@ def today(name: str | None, script, guess: bool = False) -> str | None:
     """
     if name is None:
         return None
+    if name == "lr" and name not in script.facts.parameters:
+        return "learning_rate"  # what callbacks that change it log
     prefix = "val_" if name.startswith("val_") else ""
     short = SHORT.get(name.removeprefix("val_"))
     if short in script.metrics and name.removeprefix("val_") not in script.metrics:

@@ -169,6 +169,10 @@ def new_key(script, place, owner, key) -> str | None:
     if logged and not unsure(old, script):
         return new
     if logged or (logged is None and LIKE_A_HISTORY.match(dotted(owner).rpartition(".")[2] or "-")):
+        if old == "lr":
+            said = f"if {dotted(owner)} comes from fit, write [{new!r}]"
+            script.undecided(place, f"[{old!r}]: {said}")
+            return None
         what = "" if logged else f"{dotted(owner)} is not seen to come from fit; if it does, and "
         said = f"{what}{CHECK_METRIC} {new!r} today"
         script.undecided(place, f"[{old!r}]: {said if what else said.capitalize()}")
