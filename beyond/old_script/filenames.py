@@ -5,14 +5,15 @@ holds is seen where it is saved, and that may be in another script of the folder
 """
 
 import dataclasses
+import re
 
 import libcst as cst
 
-from . import old_endings
+from . import old_endings, whose
 from .names import dotted
 from .origins import is_model
 from .paths import ends
-from .quantities import renamed_pattern
+from .quantities import renamed_pattern, unclear
 
 ENDINGS = (".weights.hdf5", ".weights.h5", ".hdf5", ".h5", ".hdf", ".he5", ".model", ".ckpt")
 ENDINGS += (".tf", ".pb", ".weights", ".wts", ".net", ".keras")
@@ -241,7 +242,13 @@ def _rename(node, here, saved, certain, old, renamed, taken):
     own = {use.saves for use in here if use.saves}
     if len(kinds) > 1:
         kinds = own or {WHOLE if any(use.loads_whole for use in here) else WEIGHTS}
-    pattern = renamed_pattern(text, script) if any(use.checkpoint for use in here) else text
+    checkpoint = next((use.call for use in here if use.checkpoint), None)
+    named = whose.of_callback(script, checkpoint) if checkpoint is not None else None
+    pattern = text if checkpoint is None else renamed_pattern(text, script, named)
+    if checkpoint is not None and any(
+        unclear(name, script, named) for name in re.findall(r"\{(\w+)", text)
+    ):
+        script.late_undecided.append((checkpoint, f"{text!r}: {whose.MIXED}"))
     if len(own) > 1:
         script.late_undecided.append(
             (here[0].call, f"{text!r} is saved as weights and as a whole model: give each its name")
@@ -270,7 +277,7 @@ def _rename(node, here, saved, certain, old, renamed, taken):
         return
     new = (body[: len(body) - len(was)] if was else body) + will
     if pattern != text:
-        new = renamed_pattern(new, script)
+        new = renamed_pattern(new, script, named)
     if new + tail == node.value:
         return
     script.strings[node] = new + tail

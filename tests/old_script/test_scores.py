@@ -84,3 +84,48 @@ def test_an_import_under_another_name_keeps_it():
             "model_from_json as read"
         },
     )
+
+
+TWO_MODELS = """
+from keras.callbacks import EarlyStopping, ModelCheckpoint
+one.compile('adam', 'mse', metrics=['acc'])
+two.compile('adam', 'mse', metrics=['accuracy'])
+kept = ModelCheckpoint('a-{val_acc:.2f}.keras', monitor='val_acc')
+saver = ModelCheckpoint('b-{val_acc:.2f}.hdf5', monitor='val_acc')
+first = one.fit(x, y, nb_epoch=1, callbacks=[kept, EarlyStopping('val_acc')])
+given = [saver, EarlyStopping('val_acc')]
+second = two.fit(x, y, nb_epoch=1, callbacks=given)
+print(first.history['acc'], one.fit(x, y).history['val_acc'])
+print(second.history['acc'])
+print(second.history['val_acc'][-1], two.fit(x, y).history['acc'])
+"""
+
+
+def test_two_models_keep_their_names_apart():
+    lines = [line for line in TWO_MODELS.splitlines() if line]
+    new = {line: line for line in lines if "nb_epoch" in line}
+    new = {line: line.replace("nb_epoch", "epochs") for line in new}
+    new |= {line: line.replace("acc", "accuracy") for line in lines if "second.h" in line}
+    new |= {line: line.replace("acc'", "accuracy'") for line in lines if "given = " in line}
+    new |= {
+        line: line.replace("val_acc", "val_accuracy").replace("hdf5", "keras")
+        for line in lines
+        if "saver = " in line
+    }
+    only(TWO_MODELS, new)
+    assert "write the name" not in notes(rewritten(TWO_MODELS))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "show = lambda history: history.history['acc']",
+        "other = EarlyStopping('val_acc')",
+        "other = ModelCheckpoint('c-{val_acc:.2f}.keras')",
+    ],
+)
+def test_where_the_model_is_not_seen_the_name_stays_and_is_said(line):
+    result = rewritten(TWO_MODELS + line + "\n")
+    assert result.text.splitlines()[-1] == line
+    (note,) = [one for one in result.findings.undecided if "write the name" in one.text]
+    assert note.line == len(TWO_MODELS.splitlines()) + 1

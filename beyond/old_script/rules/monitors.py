@@ -4,10 +4,11 @@ import re
 
 import libcst as cst
 
+from .. import whose
 from ..literals import literal
 from ..names import dotted
 from ..origins import logged_by_keras
-from ..quantities import today, unsure
+from ..quantities import today, unclear, unsure
 from .base import CallRule, ExpressionRule
 
 MONITORING = ("ModelCheckpoint", "EarlyStopping", "ReduceLROnPlateau")
@@ -57,7 +58,10 @@ class Callbacks(CallRule):
         if call.full.endswith("TensorBoard"):
             call.script.undecided(call.original, "TensorBoard: run pip install tensorboard")
         value = call.value("monitor", 1 if call.full.endswith("ModelCheckpoint") else 0)
-        old, new = literal(value), today(literal(value), call.script, guess=True)
+        named = whose.of_callback(call.script, call.original)
+        old, new = literal(value), today(literal(value), call.script, guess=True, named=named)
+        if unclear(old, call.script, named):
+            call.script.undecided(call.original, f"monitor={old!r}: {whose.MIXED}")
         if unsure(old, call.script) and call.script.facts.keras_3 is False:
             call.script.undecided(
                 call.original, f"{old}: no compile is seen; {CHECK_METRIC} {new}, as written"
@@ -162,7 +166,10 @@ class HistoryKeys(ExpressionRule):
 def new_key(script, place, owner, key) -> str | None:
     """Today's name for a key of what Keras logged; the reader is told where that is not seen."""
     old = literal(key)
-    new = today(old, script, guess=True)
+    named = whose.of_history(script, owner)
+    new = today(old, script, guess=True, named=named)
+    if unclear(old, script, named) and logged_by_keras(script, owner):
+        script.undecided(place, f"[{old!r}]: {whose.MIXED}")
     if not new or not isinstance(key, cst.SimpleString):
         return None
     logged = logged_by_keras(script, owner)
