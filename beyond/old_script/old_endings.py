@@ -65,10 +65,12 @@ def follow(
         kept: The endings of models that keep their names.
         folders: Key of a file -> the folders that are named before it.
     """
-    if not renamed:
+    if not renamed or not _may_say_more(script, known):
         return
-    texts = _Texts()
-    script.module.visit(texts)
+    if script.texts is None:
+        script.texts = _Texts()
+        script.module.visit(script.texts)
+    texts = script.texts
     left, foreign = [], False
     for node, around in texts.found:
         if node in script.strings or _is_told(around):
@@ -90,6 +92,13 @@ def follow(
             continue
         _list(script, node, text, renamed, reads)
     _list_cuts(script, texts.cuts, renamed)
+
+
+def _may_say_more(script, known):
+    """Whether the script may name an ending elsewhere than in the known texts."""
+    count = len(HDF5_ENDING.findall(script.source.text))
+    mine = sum(len(HDF5_ENDING.findall(node.value)) for node in known)
+    return count > mine or "[:-" in script.source.text
 
 
 # ------------------------------------------------------------------ what stands around a text
