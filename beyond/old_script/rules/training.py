@@ -59,8 +59,9 @@ class FitArguments(CallRule):
         self._samples(call, "val_samples", "steps", call.value("x", 0))
         for name in STEPS:
             self._whole_number(call, name)
-        self._endless(call, 0, "steps_per_epoch" if "fit" in call.method else "steps")
-        self._endless(call, "validation_data", "validation_steps")
+        if "fit" in call.method:  # the others begin with the first batch, as in Keras 2
+            self._endless(call, 0, "steps_per_epoch")
+            self._endless(call, "validation_data", "validation_steps")
 
     def _samples(self, call, old, new, generator):
         value = call.keyword(old)
