@@ -21,6 +21,10 @@ UNKNOWN_KIND = (
     "save_weights_only is not a plain True or False: name the file yourself (.weights.h5 for "
     "weights, .keras for a whole model)"
 )
+BY_NAME = (
+    "Keras 3 loads by name from files of Keras 2 only: take by_name=True out if both networks are "
+    "the same; otherwise copy layer by layer with set_weights(other.get_layer(name).get_weights())"
+)
 NOT_SEEN = (
     "the name of this file is not seen: it must end in .keras, or in .weights.h5 with "
     "save_weights_only=True"
@@ -281,6 +285,10 @@ def _rename(node, here, saved, certain, old, renamed, taken):
     if new + tail == node.value:
         return
     script.strings[node] = new + tail
+    for use in here:
+        by_name = re.search(r"by_name\s*=\s*True", script.code(use.call))
+        if by_name and will.endswith(".weights.h5"):
+            script.late_undecided.append((use.call, BY_NAME))
     if will:
         renamed[here[0].key] = was + "\0" + will
     script.names_changed.append((node, node.value, new + tail, kind, key in certain))

@@ -286,3 +286,9 @@ def test_a_name_that_is_not_seen_is_said_of_a_script_that_does_not_change():
     text += "savers = [ModelCheckpoint(kind) for kind in kinds]\n"
     result = rewritten(text)
     assert not result.changed and [one.line for one in result.findings.undecided] == [3]
+
+
+def test_by_name_from_a_file_of_today_is_said():
+    text = "import keras\nmodel.save_weights('w.hdf5')\nmodel.load_weights('{}', by_name=True)\n"
+    assert [one.line for one in rewritten(text.format("w.hdf5")).findings.undecided] == [3]
+    assert rewritten(text.format("vgg.h5")).findings.undecided == []

@@ -129,3 +129,26 @@ def test_where_the_model_is_not_seen_the_name_stays_and_is_said(line):
     assert result.text.splitlines()[-1] == line
     (note,) = [one for one in result.findings.undecided if "write the name" in one.text]
     assert note.line == len(TWO_MODELS.splitlines()) + 1
+
+
+OF_ONE_OUTPUT = {
+    "ModelCheckpoint('a.keras', monitor='val_a_acc')": "monitor='val_a_accuracy', mode='max')",
+    "ModelCheckpoint('a.keras', 'val_a_acc', 0, True, False, 'auto')": "True, False, 'max')",
+    "EarlyStopping(monitor='a_accuracy', mode='auto')": "monitor='a_accuracy', mode='max')",
+    "EarlyStopping('val_a_acc', mode='min')": "'val_a_accuracy', mode='min')",
+    "EarlyStopping('val_acc')": "'val_accuracy')",
+    "EarlyStopping('val_a_loss')": "'val_a_loss')",
+}
+
+
+@pytest.mark.parametrize("call", OF_ONE_OUTPUT)
+def test_the_accuracy_of_one_output_is_to_grow(call):
+    text = "from keras.callbacks import EarlyStopping, ModelCheckpoint\n"
+    text += "model.compile('sgd', 'mse', metrics={'a': 'accuracy'})\n"
+    text += f"model.fit(x, y, nb_epoch=1)\nwatching = {call}\n"
+    assert rewritten(text).text.splitlines()[-1].endswith(OF_ONE_OUTPUT[call])
+
+
+def test_outputs_that_are_set_are_said():
+    result = rewritten("import keras\nmodel = keras.Sequential()\nmodel.outputs = [last]\n")
+    assert [one.line for one in result.findings.undecided] == [3]

@@ -13,6 +13,7 @@ from .base import CallRule, ExpressionRule
 
 MONITORING = ("ModelCheckpoint", "EarlyStopping", "ReduceLROnPlateau")
 LIKE_A_HISTORY = re.compile(r"(hist|history|logs?|hist_\w*|\w*_hist(ory)?)$", re.IGNORECASE)
+MODE = {"ModelCheckpoint": 5, "EarlyStopping": 4}
 CHECK_METRIC = "if compile names the metric 'accuracy', its name is"
 DROPPED = {
     "keras.callbacks.TensorBoard": ("batch_size", "write_grads", "embeddings_layer_names")
@@ -76,6 +77,7 @@ class Callbacks(CallRule):
                 certain=call.script.accuracy is not None,
             )
         watched = new or old
+        self._mode(call, watched)
         if (
             call.full.endswith("ModelCheckpoint")
             and call.keyword("save_best_only") is not None
@@ -89,6 +91,22 @@ class Callbacks(CallRule):
                 f"no fit of this script has validation data, so no {watched or 'val_loss'}: "
                 "today every epoch is saved as the best",
             )
+
+    def _mode(self, call, watched):
+        """Say what Keras 2 took from the name of one output's quantity: val_a_accuracy grows."""
+        position = MODE.get(call.full.rpartition(".")[2])
+        of_output = re.fullmatch(r"(?:val_)?(?!val_)\w+_acc(?:uracy)?", watched or "")
+        if position is None or not of_output or call.script.facts.keras_3 or call.starred:
+            return
+        mode = call.value("mode", position)
+        if mode is not None and literal(mode) != "auto":
+            return
+        if mode is None or call.keyword("mode") is not None:
+            call.put("mode", "'max'")
+        else:
+            call.put_positional(position, "'max'")
+        why = "Keras 3 does not know it of the metric of one output"
+        call.change("mode='auto'", "mode='max'", why, certain=False)
 
     def _put(self, call, old, new):
         call.args = [a.with_changes(value=new) if a.value is old else a for a in call.args]
