@@ -103,6 +103,8 @@ IN_GENERAL = {
     "tf.losses": "keras.losses.mean",
     "WeightRegularizer": "L1L2",
     "class_mode": "compile",
+    '"mse", ["mae"]': 'metrics=["mae"]',
+    "Y[:, 0])": "reshape(-1, 1)",
     "two.compile(": '[["mae"], ["mae"]]',
     "show_accuracy": 'metrics=["accuracy"]',
     "model.predict([[": "numpy.array",
@@ -126,6 +128,8 @@ IN_GENERAL = {
     "tf.reduce_mean": "keras.ops.mean",
     ".next()": "next(",
     "['acc']": '["accuracy"]',
+    "['lr']": '["learning_rate"]',
+    "zip(": "return_dict=True",
     "logs.get('acc')": 'logs.get("accuracy")',
     "validation_data": "model.evaluate(X, Y)",
     "image_dim_ordering": "image_data_format",
@@ -304,6 +308,9 @@ def test_the_old_line_answers_what_the_page_says(names, document, old, says, new
         expected = expected.replace("TensorFlowTrainer", "JAXTrainer")
         if "Unknown variable" in expected:
             expected = "TypeError: 'str' object is not callable"
+        if "dtype='string'" in expected:
+            expected = "TypeError: Value 'mae' with dtype <U3 is not a valid JAX array type. "
+            expected += "Only arrays of numeric types are supported by JAX."
     assert said == [expected]
 
 

@@ -17,6 +17,15 @@ ABOUT_A_NAME = re.compile(
     r"|KeyError|Unrecognized keyword"
 )
 OTHER_FILE = re.compile(r"No such file or directory: '(?![^']*\.(?:h5|hdf5|keras|ckpt|ckpt\.\w+)')")
+# What Python says of any object: the type in quotes says nothing about Keras.
+OF_A_TYPE = re.compile(
+    r"'(?:str|bytes|int|bool|NoneType|list|dict|tuple|set|function|method|(?:numpy\.)?ndarray)'"
+    r" object"
+)
+IS_NOT = re.compile(r"'[\w.]+' object is not \w+")
+KIND = re.compile(r"(?:\w+\.)*(\w*(?:Error|Exception|Warning))\b")
+FAMILIES = ({"ImportError", "ModuleNotFoundError"}, {"OSError", "FileNotFoundError"})
+MINIMUM = 0.45  # what has less in common with a message is about something else
 PATH = re.compile(r"(?:[\w.~-]*/)+[\w.-]*")
 
 
@@ -44,6 +53,8 @@ def words_of(text: str) -> list[str]:
     """The words of a message without what differs from case to case: numbers, paths, quotes."""
     text = re.sub(r"0x[0-9a-fA-F]+|\b\d+(?:\.\d+)?\b", " ", text)
     text = PATH.sub(" ", text)
+    text = re.sub(r"'numpy\.float\d*'", "'float'", text)
+    text = re.sub(r"\bx=\[\[.*?\]\](?= \(of type)", " ", text, flags=re.DOTALL)
     text = re.sub(r"\b(?:TensorFlow|JAX|Torch)Trainer\b", "Trainer", text)
     text = re.sub(r"['\"`]?(?:Functional|Sequential|Model)['\"`]? object", "model object", text)
     words = [word.lower() for word in re.findall(r"\w{2,}", text) if not word.isdigit()]
@@ -74,17 +85,30 @@ def explain(message: str, limit: int = 3) -> list[Entry]:
         score = max((_score(message, asked, key, rarity) for key in entry.keys), default=0)
         found.append((score, -number, entry))
     found.sort(reverse=True, key=lambda one: one[:2])
-    best = [(score, entry) for score, _, entry in found[:limit] if score >= 0.34]
+    best = [(score, entry) for score, _, entry in found[:limit] if score >= MINIMUM]
     return [entry for score, entry in best if score >= 0.6 * best[0][0]]
 
 
 def _score(message, asked, key, rarity):
     """How well a key fits; a message about another name than that of the key fits badly."""
     score = _likeness(asked, _words_of_key(key), rarity)
-    mine, its = names_in(message), _names_in_key(key)
+    found = IS_NOT.search(message)
+    if found and found[0] not in key:
+        return 0.0
+    if _another_kind(message, key):
+        score *= 0.6
+    mine, its = names_in(OF_A_TYPE.sub("object", message)), _names_in_key(key)
     if mine and its and not mine & its:
-        return 0.0 if ABOUT_A_NAME.search(message) else 0.45 * score
+        return 0.0 if ABOUT_A_NAME.search(message) else 0.7 * score
     return 1.25 * score if (mine & its) - GENERAL else score
+
+
+def _another_kind(message, key):
+    """Whether both begin with the name of an exception, and these have nothing in common."""
+    mine, its = KIND.match(message), KIND.match(key)
+    if not mine or not its or mine[1] == its[1]:
+        return False
+    return not any({mine[1], its[1]} <= family for family in FAMILIES)
 
 
 def last_message(text: str) -> str:

@@ -60,6 +60,7 @@ class Facts(walks.Visitor):
         self.listed_weights: set[str] = set()
         self.validation_attributes: set[str] = set()
         self.targets: set[cst.CSTNode] = set()
+        self.subscripted: set[cst.CSTNode] = set()
         self.entered: set[cst.Call] = set()
         self._trainable: dict[str, set[str]] = {}
         self._functions: list[str] = []
@@ -177,6 +178,8 @@ class Facts(walks.Visitor):
             return
         self.assigned.setdefault(name, []).append(value)
         self.flow.assign(target, value)
+        if self._nest and self._nest[-1] == "class":
+            self.flow.attribute(self._classes[-1], name, value)
         if isinstance(value, cst.Call) and self.makes_model(value):
             self.models.add(name)
         if name.endswith((".lr", ".learning_rate")):
@@ -261,7 +264,8 @@ class Facts(walks.Visitor):
         if method in MODEL_METHODS and receiver and not self._script.names.raw(node.func.value):
             self.models.add(receiver)
         if method == "compile":
-            metrics = words.get("metrics") or (node.args[2].value if len(node.args) > 2 else None)
+            third = node.args[2] if len(node.args) > 2 and node.args[2].keyword is None else None
+            metrics = words.get("metrics") or (third.value if third is not None else None)
             if isinstance(metrics, (cst.Name, cst.Attribute)):
                 metrics = next(iter(self.flow.values(metrics)), None)
             self.metrics.update(texts_in(metrics))
@@ -345,6 +349,9 @@ class Facts(walks.Visitor):
         sliced = isinstance(node.iter, cst.Subscript) and dotted(node.iter.value)
         if sliced and sliced.endswith(".layers") and isinstance(node.target, cst.Name):
             self.layer_variables.add(node.target.value)
+
+    def visit_Subscript(self, node):
+        self.subscripted.add(node.value)
 
     def visit_Attribute(self, node):
         if isinstance(node.value, cst.Attribute):

@@ -5,16 +5,15 @@ holds is seen where it is saved, and that may be in another script of the folder
 """
 
 import dataclasses
-import fnmatch
 import re
 
 import libcst as cst
 
-from .literals import literal
+from . import old_endings, whose
 from .names import dotted
 from .origins import is_model
-from .paths import ends, key_of
-from .quantities import renamed_pattern
+from .paths import ends
+from .quantities import renamed_pattern, unclear
 
 ENDINGS = (".weights.hdf5", ".weights.h5", ".hdf5", ".h5", ".hdf", ".he5", ".model", ".ckpt")
 ENDINGS += (".tf", ".pb", ".weights", ".wts", ".net", ".keras")
@@ -22,7 +21,16 @@ UNKNOWN_KIND = (
     "save_weights_only is not a plain True or False: name the file yourself (.weights.h5 for "
     "weights, .keras for a whole model)"
 )
-READS_HDF5 = {"h5py.File", "pandas.read_hdf", "tables.open_file"}  # a .keras file is a zip
+BY_NAME = (
+    "Keras 3 loads by name from files of Keras 2 only: take by_name=True out if both networks are "
+    "the same; otherwise copy layer by layer with set_weights(other.get_layer(name).get_weights())"
+)
+NOT_SEEN = (
+    "the name of this file is not seen: it must end in .keras, or in .weights.h5 with "
+    "save_weights_only=True"
+)
+COPIES = {"os.rename", "os.replace", "shutil.move", "shutil.copy", "shutil.copyfile"}
+COPIES |= {"shutil.copy2", "os.renames"}
 WHOLE = "a whole model"
 WEIGHTS = "weights"
 
@@ -33,7 +41,7 @@ class Use:
 
     `text` is the last piece of the name, `key` the file without its folder and with {} for what
     is filled in. `saves` is WHOLE or WEIGHTS, or None where it is loaded; `certain`: with its old
-    name the line fails today.
+    name the line fails today; `copied_from`: the keys of the file that gets this name.
     """
 
     script: object
@@ -45,6 +53,7 @@ class Use:
     certain: bool
     checkpoint: bool = False
     loads_whole: bool = False
+    copied_from: tuple[str, ...] = ()
 
 
 def uses(script) -> list[Use]:
@@ -68,9 +77,18 @@ def _uses_of(script, call):
         if kind is None:
             script.unknown_kinds.append((call, UNKNOWN_KIND))
             return []
+        found = ends(script, path)
+        if path is not None and not found and ".hdf5" in script.source.text:
+            script.unknown_kinds.append((call, NOT_SEEN))
         return [
             Use(script, call, node, text, key, kind, _fails(text, kind, True), True)
-            for node, text, key in ends(script, path)
+            for node, text, key in found
+        ]
+    if script.names.raw(call.func) in COPIES and len(given) > 1:
+        sources = tuple(key for _, _, key in ends(script, given[0]))
+        return [
+            Use(script, call, node, text, key, None, False, copied_from=sources)
+            for node, text, key in ends(script, given[1])
         ]
     if full in ("keras.models.load_model", "keras.models.save_model"):
         saves = full.endswith("save_model")
@@ -135,14 +153,6 @@ def ending(text: str, kind: str) -> tuple[str, str]:
     return "", new
 
 
-def _pattern(key):
-    """What a key with {} stands for; None if it has none, or nothing but them."""
-    parts = key.split("{}")
-    if len(parts) == 1 or not re.search(r"\w", "".join(parts).partition(".")[0]):
-        return None
-    return re.compile(".+?".join(map(re.escape, parts)) + r"\Z")
-
-
 def plan(scripts: list) -> None:
     """Decide the new name of every file, and note it in `script.strings` of each script.
 
@@ -156,6 +166,7 @@ def plan(scripts: list) -> None:
     found = [use for script in scripts for use in uses_cache(script)]
     saved: dict[str, set[str]] = {}
     certain, old = set(), set()
+    found = _with_copies(found)
     for use in found:
         key = use.key
         if use.saves:
@@ -171,8 +182,40 @@ def plan(scripts: list) -> None:
     renamed: dict[str, str] = {}
     for node, here in by_node.items():
         _rename(node, here, saved, certain, old, renamed, taken)
+    folders: dict[str, set[str]] = {use.key: set() for use in found}
+    for use in found:
+        if folder := old_endings.folder_of(use.text):
+            folders[use.key].add(folder)
     for script in scripts:
-        _rename_elsewhere(script, renamed)
+        here = [use for use in found if use.script is script]
+        kept = {old_ending(use.text) for use in here if use.node not in script.strings} - {""}
+        old_endings.follow(script, renamed, {use.node for use in here}, kept, folders)
+
+
+def old_ending(text: str) -> str:
+    """The ending of HDF5 that a name has, or an empty text."""
+    return next((one for one in (".hdf5", ".h5") if text.lower().endswith(one)), "")
+
+
+def _with_copies(found):
+    """The uses, in which the copy of a model holds what the model holds."""
+    made, kinds = [], {}
+    for use in found:
+        if use.saves:
+            kinds.setdefault(use.key, use)
+    for use in found:
+        saved = {
+            its
+            for key in use.copied_from
+            for name, its in kinds.items()
+            if key == name or ((own := old_endings.pattern_of(name)) and own.match(key))
+        }
+        if len({one.saves for one in saved}) == 1:
+            (first, *_) = saved
+            use = dataclasses.replace(use, saves=first.saves, certain=first.certain)
+        if use.saves or not use.copied_from:
+            made.append(use)
+    return made
 
 
 def _taken(found):
@@ -197,13 +240,19 @@ def _rename(node, here, saved, certain, old, renamed, taken):
     kinds = saved.get(key) or set()
     if not kinds:
         for name, its in saved.items():
-            pattern = _pattern(name)
+            pattern = old_endings.pattern_of(name)
             if pattern is not None and pattern.match(key):
                 kinds, key = its, name
     own = {use.saves for use in here if use.saves}
     if len(kinds) > 1:
         kinds = own or {WHOLE if any(use.loads_whole for use in here) else WEIGHTS}
-    pattern = renamed_pattern(text, script) if any(use.checkpoint for use in here) else text
+    checkpoint = next((use.call for use in here if use.checkpoint), None)
+    named = whose.of_callback(script, checkpoint) if checkpoint is not None else None
+    pattern = text if checkpoint is None else renamed_pattern(text, script, named)
+    if checkpoint is not None and any(
+        unclear(name, script, named) for name in re.findall(r"\{(\w+)", text)
+    ):
+        script.late_undecided.append((checkpoint, f"{text!r}: {whose.MIXED}"))
     if len(own) > 1:
         script.late_undecided.append(
             (here[0].call, f"{text!r} is saved as weights and as a whole model: give each its name")
@@ -232,67 +281,17 @@ def _rename(node, here, saved, certain, old, renamed, taken):
         return
     new = (body[: len(body) - len(was)] if was else body) + will
     if pattern != text:
-        new = renamed_pattern(new, script)
+        new = renamed_pattern(new, script, named)
     if new + tail == node.value:
         return
     script.strings[node] = new + tail
+    for use in here:
+        by_name = re.search(r"by_name\s*=\s*True", script.code(use.call))
+        if by_name and will.endswith(".weights.h5"):
+            script.late_undecided.append((use.call, BY_NAME))
     if will:
         renamed[here[0].key] = was + "\0" + will
     script.names_changed.append((node, node.value, new + tail, kind, key in certain))
-
-
-def _rename_elsewhere(script, renamed):
-    """The same file name in another call, such as `os.path.exists`."""
-    if not renamed:
-        return
-    known = {use.node for use in uses_cache(script)}
-    for call in script.facts.calls:
-        if script.names.raw(call.func) in READS_HDF5:
-            continue
-        for arg in call.args:
-            node = arg.value
-            if not isinstance(node, cst.SimpleString) or node in script.strings or node in known:
-                continue
-            if not node.value.endswith(
-                tuple(was + q for was in _old_endings(renamed) for q in "'\"")
-            ):
-                continue
-            text = literal(node)
-            if text is None:
-                continue
-            endings = _endings_for(key_of(text), renamed)
-            if len(endings) != 1:
-                continue
-            was, will = endings.pop().split("\0")
-            quote = len(node.quote)
-            body, tail = node.value[:-quote], node.value[-quote:]
-            if not body.endswith(was):
-                continue
-            new = (body[: len(body) - len(was)] if was else body) + will + tail
-            script.strings[node] = new
-            script.names_changed.append((node, node.value, new, "the same file", False))
-
-
-def _old_endings(renamed):
-    return {change.partition("\0")[0] for change in renamed.values()}
-
-
-def _endings_for(key, renamed):
-    """The changes of endings that a file name, or a pattern with stars, is concerned by."""
-    if key in renamed:
-        return {renamed[key]}
-    if "*" not in key:
-        patterns = ((_pattern(name), change) for name, change in renamed.items())
-        return {
-            change for pattern, change in patterns if pattern is not None and pattern.match(key)
-        }
-    if "*" in key:
-        return {
-            change
-            for name, change in renamed.items()
-            if fnmatch.fnmatch(name.replace("{}", "x"), key)
-        }
-    return set()
 
 
 def uses_cache(script) -> list[Use]:

@@ -2,6 +2,7 @@
 
 import libcst as cst
 
+from .literals import literal
 from .names import dotted
 
 PARSES = {"parse_args", "parse_known_args"}
@@ -31,6 +32,11 @@ class Flow:
             self._names.setdefault(self._key(target), []).append(value)
         elif name := dotted(target):
             self._others.setdefault(name, []).append(value)
+
+    def attribute(self, owner: str, name: str, value: cst.BaseExpression) -> None:
+        """Note an assignment in the body of a class."""
+        for before in (owner, "self", "cls"):
+            self._others.setdefault(f"{before}.{name}", []).append(value)
 
     def function(self, node: cst.FunctionDef, owner: str, of_callback: bool) -> None:
         """Note the parameters of a function; `owner` is the class that it stands in."""
@@ -83,6 +89,12 @@ class Flow:
             name = value.evaluated_value if isinstance(value, cst.SimpleString) else None
             if name in self._options and self._parses(node.value):
                 return list(self._options[name])
+            return [
+                element.value
+                for made in (self.values(node.value) if name is not None else ())
+                for element in (made.elements if isinstance(made, cst.Dict) else ())
+                if isinstance(element, cst.DictElement) and literal(element.key) == name
+            ]
         return []
 
     def is_parameter(self, node: cst.CSTNode) -> bool:

@@ -123,6 +123,13 @@ GONE = {
     "and compile the model under tf.distribute.MirroredStrategy().scope()",
     ("keras.utils", "print_summary"): "write model.summary() for print_summary(model)",
     ("keras.utils", "HDF5Matrix"): "read the array with h5py: h5py.File(path)[name][:]",
+    ("keras.utils", "accuracy"): "write numpy.mean(predicted == expected)",
+    ("keras.metrics", "precision"): "pass keras.metrics.Precision() to compile",
+    ("keras.metrics", "recall"): "pass keras.metrics.Recall() to compile",
+    ("keras.metrics", "fmeasure"): "pass keras.metrics.F1Score() to compile",
+    ("keras.metrics", "fbeta_score"): "pass keras.metrics.FBetaScore() to compile",
+    ("keras.metrics", "matthews_correlation"): "write it with keras.ops",
+    ("keras.legacy", "interfaces"): "take its decorators out; Keras 3 knows no old arguments",
     ("keras.models", "Graph"): "build the network with keras.Model(inputs, outputs)",
     (
         "keras.models",

@@ -36,6 +36,8 @@ def ends(script, node, seen=()) -> list[tuple[cst.CSTNode, str, str]]:
         return []
     if isinstance(node, cst.IfExp):
         return ends(script, node.body, seen) + ends(script, node.orelse, seen)
+    if isinstance(node, cst.BooleanOperation):
+        return ends(script, node.left, seen) + ends(script, node.right, seen)
     if isinstance(node, cst.Call):
         return _ends_of_call(script, node, seen)
     found = []

@@ -2,6 +2,8 @@
 
 import re
 
+from .whose import mixed
+
 # The short names, which `compile` is given, and what Keras before 2.3 logged them as.
 SHORT = {
     "mean_absolute_error": "mae",
@@ -11,21 +13,25 @@ SHORT = {
 }
 
 
-def today(name: str | None, script, guess: bool = False) -> str | None:
+def today(name: str | None, script, guess: bool = False, named: str | None = None) -> str | None:
     """Today's name of a quantity, or None if it stays what it is.
 
     Arguments:
         name: Such as `val_acc`.
         script: The script, which knows how the metric is called there.
         guess: Take `accuracy` for the metric where no `compile` is seen.
+        named: How the model's `compile` names the accuracy, which counts if the models of the
+            script differ in that; None if it is not seen.
     """
     if name is None:
         return None
+    if name == "lr" and name not in script.facts.parameters:
+        return "learning_rate"  # what callbacks that change it log
     prefix = "val_" if name.startswith("val_") else ""
     short = SHORT.get(name.removeprefix("val_"))
     if short in script.metrics and name.removeprefix("val_") not in script.metrics:
         return prefix + short
-    if script.accuracy == "acc":
+    if script.accuracy == "acc" or (mixed(script) and named != "accuracy"):
         return None
     found = re.fullmatch(r"(val_)?(\w+_)?acc", name)
     if found is None or (found[2] and found[2] == "val_"):
@@ -41,13 +47,20 @@ def unsure(name: str | None, script) -> bool:
     return not sure and script.accuracy is None and today(name, script, guess=True) is not None
 
 
-def renamed_pattern(text: str, script) -> str:
-    """A pattern of a file name, with the names in braces as today."""
+def unclear(name: str | None, script, named: str | None) -> bool:
+    """Whether a name is one of the accuracy, and the models of the script differ in its name."""
+    old = bool(re.fullmatch(r"(val_)?(\w+_)?acc", name or ""))
+    return old and mixed(script) and named is None
 
-    def new(found):
+
+def renamed_pattern(text: str, script, named: str | None = None) -> str:
+    """A pattern of a file name, with the names in braces as today (`named`: see `today`)."""
+
+    def in_braces(found):
         name = found[1]
-        if today(name, script, guess=True) is None:
+        new = today(name, script, guess=True, named=named)
+        if new is None:
             return found[0]
-        return "{" + today(name, script, guess=True) + (found[2] or "").replace("=", ":", 1) + "}"
+        return "{" + new + (found[2] or "").replace("=", ":", 1) + "}"
 
-    return re.sub(r"\{(\w*acc|\w*_error)([:=][^{}]*)?\}", new, text)
+    return re.sub(r"\{(\w*acc|\w*_error)([:=][^{}]*)?\}", in_braces, text)

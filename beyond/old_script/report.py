@@ -97,7 +97,7 @@ class Result:
             ending = "" if self.written else " (already there, the same)"
             lines = [f"{self.source} → {self.target}{ending}"]
         else:
-            lines = [f"{self.source}: nothing to change, so no file is written"]
+            lines = [f"{self.source}: found no line to change, so no file is written"]
         first = self.findings.foremost
         if first is not None:
             lines.append(

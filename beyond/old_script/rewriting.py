@@ -221,7 +221,7 @@ def _result(script, text, marks):
     elif lost is not None:
         findings.foremost = Note(script.line_in_file(lost[0]), lost[1])
     for call, said in (*script.unknown_kinds, *script.late_undecided):
-        script.undecided(call, said)
+        script.undecided(call, said, always=said == filenames.NOT_SEEN)
     imports_new = any(change.why == "the rewritten module" for change in findings.changes)
     changed = findings.old or imports_new
     source = script.source

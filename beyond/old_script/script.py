@@ -1,7 +1,10 @@
 """One script while it is looked at and changed."""
 
 import dataclasses
+import io
+import itertools
 import re
+import tokenize
 
 import libcst as cst
 
@@ -56,6 +59,8 @@ class Script:
         self.old = False
         self.known_uses = None
         self.spread: dict | None = None
+        self.own_functions: set[str] | None = None
+        self.texts = None
         self.unknown_kinds: list[tuple] = []
         self.late_undecided: list[tuple] = []
         self.loaded_only: list[tuple] = []
@@ -127,6 +132,26 @@ class Script:
     def line_in_file(self, line: int) -> int:
         """The line of the file for a line of the text, in which slips may be repaired."""
         return line - sum(slip.new.count("\n") for slip in self.slips if slip.new_line < line)
+
+    def used_without_call(self, name: str) -> bool:
+        """Whether a name stands anywhere but in an import and before a parenthesis."""
+        imports = before = False
+        try:
+            tokens = list(tokenize.generate_tokens(io.StringIO(self.source.text).readline))
+        except (tokenize.TokenError, SyntaxError):
+            return False
+        fresh = True
+        for token, after in itertools.pairwise(tokens):
+            if token.type in (tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.DEDENT):
+                fresh = fresh or token.type == tokenize.NEWLINE
+                continue
+            if fresh and token.type != tokenize.COMMENT:
+                imports, fresh = token.string in ("from", "import"), False
+            found = token.type == tokenize.NAME and token.string == name and not imports
+            if found and not before and after.string not in ("(", "="):
+                return True
+            before = token.string == "."
+        return False
 
     def binder(self, name: cst.Name) -> object:
         """What stands for the scope that binds a name: the same for all that mean the same."""

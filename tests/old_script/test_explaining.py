@@ -59,6 +59,15 @@ def test_the_first_entry_fits(message):
         "AttributeError: 'Tokenizer' object has no attribute 'oov'",
         "FileNotFoundError: [Errno 2] No such file or directory: 'rows.csv'",
         "NameError: name 'train_x' is not defined in this place of my program",
+        "AttributeError: 'str' object has no attribute 'get'",
+        "AttributeError: 'list' object has no attribute 'decode'",
+        "AttributeError: 'NoneType' object has no attribute 'group'",
+        "TypeError: 'NoneType' object is not subscriptable",
+        "TypeError: 'numpy.ndarray' object is not callable",
+        "TypeError: 'float' object is not iterable",
+        "KeyError: 'rate'",
+        "IndexError: list index out of range",
+        "ValueError: Layer count mismatch when loading weights. Model expected 3 layers, found 2.",
         "pandas.errors.ParserError: Error tokenizing data. C error: Expected 5 fields",
         "",
     ],
@@ -67,6 +76,11 @@ def test_nothing_fits(message, capsys):
     assert old_script.explain(message) == []
     assert main(["explain", message]) == 1
     assert "no entry" in capsys.readouterr().out
+
+
+def test_a_message_of_python_that_an_entry_quotes_is_found():
+    first, *_ = old_script.explain("TypeError: 'NoneType' object is not callable")
+    assert "NoneType" in first.heading
 
 
 def test_a_whole_traceback(capsys):

@@ -149,3 +149,146 @@ def test_the_same_name_elsewhere_follows():
             "names = glob.glob('saved/w-*.hdf5')": "names = glob.glob('saved/w-*.weights.h5')",
         },
     )
+
+
+CHECKPOINT = """
+import glob, h5py, keras, os, re, shutil
+from keras.callbacks import ModelCheckpoint
+saver = ModelCheckpoint('ck/w-{epoch:02d}.hdf5', save_best_only=True)
+"""
+SAVED = {
+    "saver = ModelCheckpoint('ck/w-{epoch:02d}.hdf5', save_best_only=True)": "saver = "
+    "ModelCheckpoint('ck/w-{epoch:02d}.keras', save_best_only=True)"
+}
+# A line that looks for the files of the checkpoint above -> the same line with today's ending.
+FOLLOWS = {
+    "names = [n for n in os.listdir('ck') if n.endswith(('.h5', '.hdf5'))]": ".keras",
+    "names = [n for n in os.listdir('ck') if n.endswith('.hdf5')]": ".keras",
+    "same = os.path.splitext(name)[1] == '.hdf5'": ".keras",
+    "other = name.replace('.hdf5', '.json')": ".keras",
+    "stem = name[:-len('.hdf5')]": ".keras",
+    "found = re.match(r'w-(\\d+)\\.hdf5$', name)": r"\.keras",
+    "found = re.search(r'(\\d+)\\.hdf5', name)": r"\.keras",
+    "names = glob.glob('ck/*.hdf5')": ".keras",
+    "names = glob.glob(os.path.join(folder, '*.hdf5'))": ".keras",
+    "names = glob.glob('%s/w-*.hdf5' % folder)": ".keras",
+    "names = glob.glob(f'{folder}/w-*.hdf5')": ".keras",
+    "shutil.copy('ck/w-03.hdf5', 'last.hdf5')": ".keras",
+}
+
+
+@pytest.mark.parametrize("line", FOLLOWS)
+def test_what_looks_for_the_files_follows_them(line):
+    old = r"\.hdf5" if "\\.hdf5" in line else ".hdf5"
+    only(CHECKPOINT + line + "\n", {**SAVED, line: line.replace(old, FOLLOWS[line])})
+    assert "old name" not in notes(rewritten(CHECKPOINT + line + "\n"))
+
+
+# What is not certain: the line stays, and the reader is told.
+LEFT = [
+    "kind = name.split('.')[-1] == 'hdf5'",
+    "found = re.match(r'(.*)\\.(hdf5|json)', name)",
+    "old = name + '.hdf5'",
+    "options = dict(ending='hdf5')",
+]
+
+
+@pytest.mark.parametrize("line", LEFT)
+def test_what_may_look_for_the_old_name_is_listed(line):
+    text = f"{CHECKPOINT}{line}\n"
+    only(text, SAVED)
+    (note,) = [one for one in rewritten(text).findings.undecided if "old name" in one.text]
+    assert note.line == text.splitlines().index(line) + 1
+
+
+@pytest.mark.parametrize("line", FOLLOWS)
+def test_with_files_of_both_kinds_it_is_listed(line):
+    text = f"{CHECKPOINT}model.save_weights('ck/last.hdf5')\n{line}\n"
+    result = rewritten(text)
+    if "w-*" in line or "w-03" in line:
+        assert FOLLOWS[line] in result.text.splitlines()[-1]
+        return
+    assert result.text.splitlines()[-1] == line
+    assert [one.line for one in result.findings.undecided] == [6]
+    assert ".keras or .weights.h5" in notes(result)
+
+
+def test_what_cuts_off_the_ending_is_listed():
+    text = CHECKPOINT + "stems = [n[:-5] for n in os.listdir('ck')]\n"
+    only(text, SAVED)
+    assert "[:-6]" in notes(rewritten(text))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "rows = h5py.File('rows.hdf5')",
+        "names = glob.glob('data/*.hdf5')",
+        "print('saved as w-01-best.hdf5')",
+        "parser.add_argument('--to', help='a name in .hdf5')",
+    ],
+)
+def test_other_files_keep_their_names(line):
+    only(f"{CHECKPOINT}{line}\n", SAVED)
+    only(f"{CHECKPOINT}{line}\nlong = name.endswith('.txt')\n", SAVED)
+
+
+def test_an_ending_that_other_files_have_too_is_listed():
+    line = "names = [n for n in os.listdir('ck') if n.endswith('.hdf5')]"
+    text = f"{CHECKPOINT}rows = h5py.File('rows.hdf5')\n{line}\n"
+    only(text, SAVED)
+    assert "old name" in notes(rewritten(text))
+
+
+def test_what_reads_the_file_with_h5py_is_told_what_it_is_now():
+    text = CHECKPOINT + "rows = h5py.File('ck/w-01.hdf5')\n"
+    only(text, SAVED)
+    assert "zip" in notes(rewritten(text))
+
+
+def test_a_moved_file_is_what_it_was():
+    only(
+        CHECKPOINT
+        + "os.rename('ck/w-03.hdf5', 'final.hdf5')\nmodel = keras.models.load_model('final.hdf5')",
+        {
+            **SAVED,
+            "os.rename('ck/w-03.hdf5', 'final.hdf5')": "os.rename('ck/w-03.keras', 'final.keras')",
+            "model = keras.models.load_model('final.hdf5')": "model = keras.models."
+            "load_model('final.keras')",
+        },
+    )
+
+
+def test_a_name_in_a_class_a_dictionary_or_after_or():
+    text = """
+        from keras.callbacks import ModelCheckpoint
+        class Settings:
+            best = 'a.hdf5'
+        names = {'last': 'b.hdf5', 'best': 3}
+        first = ModelCheckpoint(Settings.best)
+        second = ModelCheckpoint(names['last'], save_weights_only=True)
+        def callbacks(path=None):
+            return [ModelCheckpoint(path or 'c.hdf5')]
+        """
+    only(
+        text,
+        {
+            "best = 'a.hdf5'": "best = 'a.keras'",
+            "names = {'last': 'b.hdf5', 'best': 3}": "names = {'last': 'b.weights.h5', 'best': 3}",
+            "return [ModelCheckpoint(path or 'c.hdf5')]": "return [ModelCheckpoint(path or "
+            "'c.keras')]",
+        },
+    )
+
+
+def test_a_name_that_is_not_seen_is_said_of_a_script_that_does_not_change():
+    text = "from keras.callbacks import ModelCheckpoint\nkinds = ['a.hdf5', 'b.hdf5']\n"
+    text += "savers = [ModelCheckpoint(kind) for kind in kinds]\n"
+    result = rewritten(text)
+    assert not result.changed and [one.line for one in result.findings.undecided] == [3]
+
+
+def test_by_name_from_a_file_of_today_is_said():
+    text = "import keras\nmodel.save_weights('w.hdf5')\nmodel.load_weights('{}', by_name=True)\n"
+    assert [one.line for one in rewritten(text.format("w.hdf5")).findings.undecided] == [3]
+    assert rewritten(text.format("vgg.h5")).findings.undecided == []

@@ -66,6 +66,8 @@ MESSAGES = {
     f"TypeError: TensorBoard.__init__() {UNEXPECTED} 'batch_size'": "batch_size=32",
     f"TypeError: TensorBoard.__init__() {UNEXPECTED} 'write_grads'": "write_grads",
     "KeyError: 'val_acc'": "history['acc']",
+    "KeyError: 'lr'": "history['lr']",
+    "ValueError: dtype='string' is not a valid dtype for Keras type promotion.": '"mse", ["mae"]',
     "TypeError: '>' not supported between instances of 'NoneType' and 'NoneType'": "logs.get(",
     "TypeError: `output_signature` must contain objects that are subclass of `tf.TypeSpec` but "
     "found <class 'list'> which is not.": "generator must return a tuple",

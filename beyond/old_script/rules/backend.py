@@ -27,17 +27,17 @@ class BackendFunctions(CallRule):
 
     Before:
         from keras import backend as K
-        def loss(y_true, y_pred):
+        def sizes(y_true, y_pred):
             error = K.flatten(K.square(y_pred - y_true))
             return K.mean(K.clip(error, K.epsilon(), 1), axis=-1)
-        model.compile('sgd', loss)
+        size = sizes(y, y)
     After:
         from keras import backend as K
         from keras import ops
-        def loss(y_true, y_pred):
+        def sizes(y_true, y_pred):
             error = ops.reshape(ops.square(y_pred - y_true), (-1,))
             return ops.mean(ops.clip(error, K.epsilon(), 1), axis=-1)
-        model.compile('sgd', loss)
+        size = sizes(y, y)
     """
 
     functions = ("keras.backend.",)

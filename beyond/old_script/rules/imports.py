@@ -6,6 +6,16 @@ from .. import backend_names, homes
 from ..names import dotted, of_keras
 from .base import ExpressionRule, StatementRule
 
+# Names that rules replace where they are called -> what to write elsewhere.
+ONLY_CALLED = {
+    "probas_to_classes": "write lambda p: p.argmax(axis=1), or lambda p: p > 0.5 for one output",
+    "categorical_probas_to_classes": "write lambda p: p.argmax(axis=1)",
+    "model_from_yaml": "write model_from_json",
+    "multi_gpu_model": "write lambda model, gpus: model",
+    "merge": "write keras.layers.concatenate, add or multiply",
+    "TimeDistributedDense": "write TimeDistributed(Dense(…))",
+    "Merge": "write keras.layers.Concatenate()",
+}
 GONE_WHY = "Keras 3 has no such name"
 
 
@@ -56,9 +66,11 @@ class Imports(StatementRule):
                 continue
             road, today = target
             if today != name:
-                bound = alias.asname.name.value if alias.asname else name
+                alias_of_script = alias.asname is not None
+                bound = alias.asname.name.value if alias_of_script else name
                 alias = alias.with_changes(name=cst.Name(today), asname=None)
-                if bound != today and name not in homes.CALLS_RENAMED:
+                kept = alias_of_script or name not in homes.CALLS_RENAMED
+                if bound != today and kept:
                     alias = alias.with_changes(asname=cst.AsName(cst.Name(bound)))
             groups.setdefault(road, []).append(alias)
         if list(groups) == [module] and len(groups[module]) == len(updated.names):
@@ -110,6 +122,12 @@ class Imports(StatementRule):
         if old == "keras.preprocessing" and legacy and self._uses(script, f"{old}.{name}.", legacy):
             return "tensorflow.keras.preprocessing", name
         home = homes.new_home(old, name, module.startswith("tensorflow"))
+        if name in ONLY_CALLED and script.used_without_call(
+            alias.asname.name.value if alias.asname else name
+        ):
+            script.undecided(
+                original, f"{name} is gone, and is used without a call: {ONLY_CALLED[name]}"
+            )
         if name in ("merge", "TimeDistributedDense") and home[0] == "keras.layers":
             return None
         if old.startswith("keras.backend") and old != "keras":

@@ -4,14 +4,16 @@ import re
 
 import libcst as cst
 
+from .. import whose
 from ..literals import literal
 from ..names import dotted
 from ..origins import logged_by_keras
-from ..quantities import today, unsure
+from ..quantities import today, unclear, unsure
 from .base import CallRule, ExpressionRule
 
 MONITORING = ("ModelCheckpoint", "EarlyStopping", "ReduceLROnPlateau")
 LIKE_A_HISTORY = re.compile(r"(hist|history|logs?|hist_\w*|\w*_hist(ory)?)$", re.IGNORECASE)
+MODE = {"ModelCheckpoint": 5, "EarlyStopping": 4}
 CHECK_METRIC = "if compile names the metric 'accuracy', its name is"
 DROPPED = {
     "keras.callbacks.TensorBoard": ("batch_size", "write_grads", "embeddings_layer_names")
@@ -57,7 +59,10 @@ class Callbacks(CallRule):
         if call.full.endswith("TensorBoard"):
             call.script.undecided(call.original, "TensorBoard: run pip install tensorboard")
         value = call.value("monitor", 1 if call.full.endswith("ModelCheckpoint") else 0)
-        old, new = literal(value), today(literal(value), call.script, guess=True)
+        named = whose.of_callback(call.script, call.original)
+        old, new = literal(value), today(literal(value), call.script, guess=True, named=named)
+        if unclear(old, call.script, named):
+            call.script.undecided(call.original, f"monitor={old!r}: {whose.MIXED}")
         if unsure(old, call.script) and call.script.facts.keras_3 is False:
             call.script.undecided(
                 call.original, f"{old}: no compile is seen; {CHECK_METRIC} {new}, as written"
@@ -72,6 +77,7 @@ class Callbacks(CallRule):
                 certain=call.script.accuracy is not None,
             )
         watched = new or old
+        self._mode(call, watched)
         if (
             call.full.endswith("ModelCheckpoint")
             and call.keyword("save_best_only") is not None
@@ -85,6 +91,22 @@ class Callbacks(CallRule):
                 f"no fit of this script has validation data, so no {watched or 'val_loss'}: "
                 "today every epoch is saved as the best",
             )
+
+    def _mode(self, call, watched):
+        """Say what Keras 2 took from the name of one output's quantity: val_a_accuracy grows."""
+        position = MODE.get(call.full.rpartition(".")[2])
+        of_output = re.fullmatch(r"(?:val_)?(?!val_)\w+_acc(?:uracy)?", watched or "")
+        if position is None or not of_output or call.script.facts.keras_3 or call.starred:
+            return
+        mode = call.value("mode", position)
+        if mode is not None and literal(mode) != "auto":
+            return
+        if mode is None or call.keyword("mode") is not None:
+            call.put("mode", "'max'")
+        else:
+            call.put_positional(position, "'max'")
+        why = "Keras 3 does not know it of the metric of one output"
+        call.change("mode='auto'", "mode='max'", why, certain=False)
 
     def _put(self, call, old, new):
         call.args = [a.with_changes(value=new) if a.value is old else a for a in call.args]
@@ -162,13 +184,20 @@ class HistoryKeys(ExpressionRule):
 def new_key(script, place, owner, key) -> str | None:
     """Today's name for a key of what Keras logged; the reader is told where that is not seen."""
     old = literal(key)
-    new = today(old, script, guess=True)
+    named = whose.of_history(script, owner)
+    new = today(old, script, guess=True, named=named)
+    if unclear(old, script, named) and logged_by_keras(script, owner):
+        script.undecided(place, f"[{old!r}]: {whose.MIXED}")
     if not new or not isinstance(key, cst.SimpleString):
         return None
     logged = logged_by_keras(script, owner)
     if logged and not unsure(old, script):
         return new
     if logged or (logged is None and LIKE_A_HISTORY.match(dotted(owner).rpartition(".")[2] or "-")):
+        if old == "lr":
+            said = f"if {dotted(owner)} comes from fit, write [{new!r}]"
+            script.undecided(place, f"[{old!r}]: {said}")
+            return None
         what = "" if logged else f"{dotted(owner)} is not seen to come from fit; if it does, and "
         said = f"{what}{CHECK_METRIC} {new!r} today"
         script.undecided(place, f"[{old!r}]: {said if what else said.capitalize()}")

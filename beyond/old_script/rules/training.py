@@ -6,7 +6,7 @@ import libcst as cst
 
 from ..literals import literal
 from ..names import dotted
-from .base import CallRule, ExpressionRule
+from .base import CallRule
 from .generators import (
     DROPPED,
     GENERATOR_METHODS,
@@ -17,7 +17,6 @@ from .generators import (
 )
 
 OLD_NAME = "its name since Keras 2"
-# Positional arguments of Keras 2, with their names of today; "" for what is gone.
 
 
 class FitArguments(CallRule):
@@ -47,13 +46,22 @@ class FitArguments(CallRule):
             call.drop("accuracy", "compile(metrics=['accuracy']) does it")
         if call.method == "fit":
             call.rename("X", "x", OLD_NAME)
+        text = literal(call.keyword("class_weight"))
+        if text is not None:
+            call.drop("class_weight", "Keras 3 takes a dictionary")
+            call.script.undecided(
+                call.original,
+                f"class_weight={text!r} is left out, so all classes weigh the same: pass a "
+                "dictionary such as {0: 1.0, 1: 3.0} if they shall not",
+            )
         self._samples(call, "samples_per_epoch", "steps_per_epoch", call.value("x", 0))
         self._samples(call, "nb_val_samples", "validation_steps", call.keyword("validation_data"))
         self._samples(call, "val_samples", "steps", call.value("x", 0))
         for name in STEPS:
             self._whole_number(call, name)
-        self._endless(call, 0, "steps_per_epoch" if "fit" in call.method else "steps")
-        self._endless(call, "validation_data", "validation_steps")
+        if "fit" in call.method:  # the others begin with the first batch, as in Keras 2
+            self._endless(call, 0, "steps_per_epoch")
+            self._endless(call, "validation_data", "validation_steps")
 
     def _samples(self, call, old, new, generator):
         value = call.keyword(old)
@@ -171,12 +179,36 @@ class CompileArguments(CallRule):
     def change(self, call):
         if not of_a_model(call):
             return
+        self._third(call)
         call.drop("class_mode", "the loss says it")
         for name in ("sample_weight_mode", "theano_mode"):
             call.drop(name, "Keras 3 has no such argument")
         if call.script.facts.shows_accuracy and call.value("metrics", 2) is None:
             call.put("metrics", "['accuracy']")
             call.change("show_accuracy=True in fit", "metrics=['accuracy']", "it belongs here now")
+
+    def _third(self, call):
+        """Name the metrics, which were the third argument; the third of today are weights."""
+        script = call.script
+        if len(call.positional) < 3 or script.facts.keras_3:
+            return
+        third = call.original.args[2].value
+        values = script.facts.flow.values(third) or [third]
+        if any(_numbers(one) for one in values):
+            return
+        seen = all(isinstance(one, (cst.List, cst.Tuple, cst.Dict)) for one in values)
+        weights = len(call.positional) > 3 and _numbers(call.original.args[3].value)
+        old = script.facts.keras_1 and not weights
+        fourth = "sample_weight_mode" if old else "loss_weights"
+        call.name_positional(["metrics", fourth], 2, 2)
+        code = call.code(third)
+        call.change(code, f"metrics={code}", "the third argument is loss_weights now", seen)
+
+
+def _numbers(node):
+    """Whether a list or a dictionary holds numbers, as the weights of losses are."""
+    inside = [getattr(element, "value", None) for element in getattr(node, "elements", ())]
+    return any(isinstance(one, (cst.Integer, cst.Float, cst.UnaryOperation)) for one in inside)
 
 
 class Classes(CallRule):
@@ -232,39 +264,33 @@ class Classes(CallRule):
         )
 
 
-class MetricsNames(ExpressionRule):
-    """Write the name of a metric where `metrics_names` was asked for it.
+class Probabilities(CallRule):
+    """Make classes of probabilities without a function of Keras 1.
 
     Before:
-        model.compile('sgd', 'mse', metrics=['accuracy'])
-        model.fit(x, y, nb_epoch=1)
-        print(model.metrics_names[1])
+        from keras.utils.np_utils import probas_to_classes, categorical_probas_to_classes
+        many = categorical_probas_to_classes(x)
+        classes = probas_to_classes(model.predict(x))
     After:
-        model.compile('sgd', 'mse', metrics=['accuracy'])
-        model.fit(x, y, epochs=1)
-        print('accuracy')
-    """
+        many = (x).argmax(axis=1)
+        classes = (lambda p: p.argmax(axis=1) if p.shape[-1] > 1 else (p > 0.5).astype(int).ravel())(model.predict(x))
+    """  # noqa: E501
 
-    nodes = ("Subscript",)
+    functions = ("keras.utils.probas_to_classes", "keras.utils.categorical_probas_to_classes")
 
-    def expression(self, original, updated, script):
-        owner = original.value
-        if not isinstance(owner, cst.Attribute) or owner.attr.value != "metrics_names":
-            return None
-        index = script.code(original.slice[0]) if len(original.slice) == 1 else ""
-        names = ["loss", *script.metric_list]
-        if not index.isdigit() or int(index) >= len(names) or script.metric_list is None:
-            script.silent(
-                original,
-                "metrics_names holds 'loss' and 'compile_metrics' only; use "
-                "model.evaluate(..., return_dict=True)",
+    def change(self, call):
+        if len(call.args) != 1 or call.starred:
+            return
+        given = call.script.module.code_for_node(call.args[0].value)
+        name = call.full.rpartition(".")[2]
+        if name == "probas_to_classes":
+            call.replace(
+                "(lambda p: p.argmax(axis=1) if p.shape[-1] > 1 else "
+                f"(p > 0.5).astype(int).ravel())({given})"
             )
-            return None
-        name = names[int(index)]
-        quote = '"' if script.source.text.count('"') > script.source.text.count("'") else "'"
-        made = f"{quote}{name}{quote}"
-        script.change(original, script.code(original), made, "metrics_names says 'compile_metrics'")
-        return cst.parse_expression(made)
+        else:
+            call.replace(f"({given}).argmax(axis=1)")
+        call.change(f"{name}(", "argmax, or a threshold", "the function is gone")
 
 
 class OneGpu(CallRule):
