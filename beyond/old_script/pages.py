@@ -61,10 +61,21 @@ def _pitfalls():
             "PITFALLS.md",
             heading,
             text,
-            (heading, *(block for language, block in FENCE.findall(text) if language == "text")),
+            (
+                heading,
+                *(block for language, block in FENCE.findall(text) if language == "text"),
+                *_quoted_messages(FENCE.sub("", text)),
+            ),
         )
         for heading, text in found
     ]
+
+
+def _quoted_messages(text):
+    """The messages in a sentence: those of other releases, say."""
+    spans = re.findall(r"(`+)(.+?)\1", text, re.DOTALL)
+    quoted = (" ".join(span.split()) for _, span in spans)
+    return [span for span in quoted if span[0].isupper() and len(span.split()) >= 5]
 
 
 def _old_articles():

@@ -67,7 +67,6 @@ def test_the_first_entry_fits(message):
         "TypeError: 'float' object is not iterable",
         "KeyError: 'rate'",
         "IndexError: list index out of range",
-        "ValueError: Layer count mismatch when loading weights. Model expected 3 layers, found 2.",
         "pandas.errors.ParserError: Error tokenizing data. C error: Expected 5 fields",
         "",
     ],

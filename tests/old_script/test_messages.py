@@ -16,6 +16,10 @@ MESSAGES = {
     "AttributeError: 'Functional' object has no attribute 'evaluate_generator'": "evaluate_gen",
     "AttributeError: 'Model' object has no attribute 'predict_generator'": "predict_generator(",
     "ValueError: Argument(s) not recognized: {'lr': 0.003}": "Adam(lr=",
+    # Quoted in the text of an entry, beside its own message.
+    "ValueError: Layer count mismatch when loading weights from file. Model expected 5 layers, "
+    "found 0 saved layers.": "renamed to `.weights.h5`",
+    "WARNING:tensorflow:Can save best model only with val_acc available, skipping.": "val_acc avai",
     "ImportError: cannot import name 'ImageDataGenerator' from 'keras.preprocessing.image' "
     "(/usr/lib/python3/keras/preprocessing/image/__init__.py)": "import ImageDataGenerator",
     f"{NO_MODULE} 'keras.layers.normalization'": "keras.layers.normalization",
