@@ -43,10 +43,9 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
       `save_weights` saves, and the epoch.
     - Not restored are values that are nowhere in a variable: plain attributes of layers (numbers,
       lists, arrays) that their `save_own_variables` does not save; local variables of functions;
-      callbacks that are not in `track`. On JAX, a variable that Keras does not hand to the step
-      (one in a schedule or a regularizer, say) is a constant there from the first batch on, so a
-      change of it has an effect only in a resumed training. State that is seen but cannot be kept
-      (a lookup table of TensorFlow that changes, a set of layers) is refused by `fit`.
+      callbacks that are not in `track`. On JAX, what Keras does not hand to the step (a variable of
+      a schedule, say) is a constant there: a change of it shows only in a resumed training. State
+      that is seen and cannot be kept (a changing lookup table of TensorFlow) is refused by `fit`.
     - With `ShuffledBatches` in `track`, a backup in mid-epoch is taken up at the next batch. With
       data of which the position is unknown (arrays, generators, `tf.data`, a `ShuffledBatches` not
       in `track`) backups are made between epochs only, which a warning says if `save_freq` asks for
