@@ -45,7 +45,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
       lists, arrays) that their `save_own_variables` does not save; local variables of functions;
       callbacks that are not in `track`. On JAX, what Keras does not hand to the step (a variable of
       a schedule, say) is a constant there: a change of it shows only in a resumed training. State
-      that is seen and cannot be kept (a changing lookup table of TensorFlow) is refused by `fit`.
+      that is seen and cannot be kept (a changing table of TensorFlow, a set of layers) is refused.
     - With `ShuffledBatches` in `track`, a backup in mid-epoch is taken up at the next batch. With
       data of which the position is unknown (arrays, generators, `tf.data`, a `ShuffledBatches` not
       in `track`) backups are made between epochs only, which a warning says if `save_freq` asks for
