@@ -56,7 +56,7 @@ except (ImportError, AttributeError) as error:
 
 def save_state(model: keras.Model, weights_store, assets_store=None) -> None:
     """Let Keras's own saving walk over `model` write into these stores."""
-    with _attributes_to_skip_remembered(), _optimizers_hand_over_variables():
+    with _attributes_to_skip_remembered(), _optimizers_hand_over_variables:
         saving_lib._save_state(
             model,
             weights_store=weights_store,
@@ -91,8 +91,32 @@ def load_state(model: keras.Model, weights_store, assets_store=None) -> None:
 
 def serialize_model_as_json(model: keras.Model) -> tuple[str, str]:
     """`config.json` and `metadata.json` of a `.keras` archive."""
-    with _tensorflow_only_if_imported():
+    with _tensorflow_only_if_imported:
         return saving_lib._serialize_model_as_json(model)
+
+
+class _StandIn:
+    """Stands in the place of an attribute of Keras while anyone needs it, in any thread."""
+
+    def __init__(self, place, name, stand_in):
+        self._place, self._name, self._stand_in = place, name, stand_in
+        self._original = getattr(place, name)
+        self._users = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self):
+        with self._lock:
+            self._users += 1
+            setattr(self._place, self._name, self._stand_in)
+
+    def __exit__(self, *of_an_error):
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                setattr(self._place, self._name, self._original)
+
+
+_TENSORFLOW = serialization_lib.tf
 
 
 class _ImportedTensorFlow:
@@ -106,29 +130,10 @@ class _ImportedTensorFlow:
         return getattr(_TENSORFLOW, name)
 
 
-_TENSORFLOW = serialization_lib.tf
-_serializing = 0
-_serializing_lock = threading.Lock()
-
-
-@contextlib.contextmanager
-def _tensorflow_only_if_imported():
-    """Let Keras write a configuration without importing TensorFlow for it, on another backend.
-
-    It asks for each object whether TensorFlow made it. Without TensorFlow none can be such an
-    object, but the question imports it, where it is installed: 5 seconds in the first save.
-    """
-    global _serializing
-    with _serializing_lock:
-        _serializing += 1
-        serialization_lib.tf = _ImportedTensorFlow()
-    try:
-        yield
-    finally:
-        with _serializing_lock:
-            _serializing -= 1
-            if not _serializing:
-                serialization_lib.tf = _TENSORFLOW
+# Lets Keras write a configuration without importing TensorFlow for it, on another backend. It asks
+# for each object whether TensorFlow made it. Without TensorFlow none can be such an object, but the
+# question imports it, where it is installed: 5 seconds in the first save.
+_tensorflow_only_if_imported = _StandIn(serialization_lib, "tf", _ImportedTensorFlow())
 
 
 @contextlib.contextmanager
@@ -156,28 +161,6 @@ def _attributes_to_skip_remembered():
 
 
 _SAVE_OWN_VARIABLES = BaseOptimizer.save_own_variables
-_walks = 0
-_walks_lock = threading.Lock()
-
-
-@contextlib.contextmanager
-def _optimizers_hand_over_variables():
-    """Let an optimizer give a store that asks for variables its variables, not copies of them.
-
-    Keras's own method copies every array to the host before it hands it over. A store without
-    `takes_variables` gets what it always gets, also in another thread.
-    """
-    global _walks
-    with _walks_lock:
-        _walks += 1
-        BaseOptimizer.save_own_variables = _save_own_variables
-    try:
-        yield
-    finally:
-        with _walks_lock:
-            _walks -= 1
-            if not _walks:
-                BaseOptimizer.save_own_variables = _SAVE_OWN_VARIABLES
 
 
 def _save_own_variables(optimizer, store):
@@ -186,6 +169,12 @@ def _save_own_variables(optimizer, store):
             store[str(number)] = variable
     else:
         _SAVE_OWN_VARIABLES(optimizer, store)
+
+
+# Lets an optimizer give a store that asks for variables its variables, not copies of them. Keras's
+# own method copies every array to the host before it hands it over. A store without
+# `takes_variables` gets what it always gets, also in another thread.
+_optimizers_hand_over_variables = _StandIn(BaseOptimizer, "save_own_variables", _save_own_variables)
 
 
 def symbolic_build(model: keras.Model, batch) -> None:
