@@ -1,6 +1,7 @@
 """Data that can be taken up in mid-epoch."""
 
 import hashlib
+import importlib
 import math
 import operator
 
@@ -33,8 +34,9 @@ class ShuffledBatches(keras.utils.PyDataset):
 
     Arguments:
         x, y: Arrays with the same number of rows, or lists, tuples or dictionaries of such arrays,
-            as the model takes them. They are not copied; a batch is. Tables and columns of pandas
-            and tensors of TensorFlow count as arrays, row by row: an index of theirs is not used.
+            as the model takes them; on TensorFlow also arrays of texts. They are not copied; a
+            batch is. Tables and columns of pandas and tensors of TensorFlow count as arrays, row by
+            row: an index of theirs is not used.
         batch_size: Rows in a batch. The last one of an epoch has those that are left.
         seed: A whole number, 0 or more.
 
@@ -89,7 +91,7 @@ class ShuffledBatches(keras.utils.PyDataset):
         self._asked_for = index
         begin = (self.first_batch + index) * self.batch_size
         rows = self.order[begin : begin + self.batch_size]
-        return keras.tree.map_structure(lambda array: array[rows], (self.x, self.y))
+        return keras.tree.map_structure(lambda array: _as_batch(array[rows]), (self.x, self.y))
 
     def on_epoch_begin(self):
         self._in_a_pass = True
@@ -131,6 +133,14 @@ def _as_array(array):
             "targets, give an array of zeros as y"
         )
     return array
+
+
+def _as_batch(rows):
+    """`rows`; texts as a tensor, since `fit` takes them from a `PyDataset` in no other way."""
+    texts = getattr(rows.dtype, "kind", "") in ("O", "S", "U")
+    if texts and keras.backend.backend() == "tensorflow":
+        return importlib.import_module("tensorflow").convert_to_tensor(rows)
+    return rows
 
 
 def _whole_number(number, least, what):

@@ -124,12 +124,8 @@ def put_back(
     assets = {
         path: value.tobytes() for path, value in zip(header["assets"], arrays["asset"], strict=True)
     }
-    if own or assets != here.recording.assets:
-        saved = {path: values[name] for path, name in header["description"]["paths"].items()}
-        here.restore_arrays(saved | own, assets)
-    for name, value in values.items():
-        if name in here.variables:  # else it is a metric that begins at zero
-            here.variables[name].assign(value)
+    # A name that is not here is that of a metric which begins at zero.
+    here.restore(values, header["description"]["paths"], own, assets)
     state = decoded(header["state"], arrays["array"])
     here.set_generators(state["generators"])
     for each, its_state in zip(tracked, header["track"], strict=True):

@@ -43,14 +43,16 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
       `save_weights` saves, and the epoch.
     - Not restored are values that are nowhere in a variable: plain attributes of layers (numbers,
       lists, arrays) that their `save_own_variables` does not save; local variables of functions;
-      callbacks that are not in `track`. On JAX, what Keras does not hand to the step (a variable of
-      a schedule, say) is a constant there: a change of it shows only in a resumed training. State
-      that is seen and cannot be kept (a changing table of TensorFlow, a set of layers) is refused.
+      callbacks that are not in `track`; numbers of Python or NumPy that `call` of a layer draws,
+      since the compiled step repeats them. On JAX, what Keras does not hand to the step (a variable
+      of a schedule, say) is a constant there: a change of it shows only in a resumed training.
+      State that is seen and cannot be kept (a changing table of TensorFlow, a set of layers, an
+      `AugMix` that does not run eagerly) is refused.
     - With `ShuffledBatches` in `track`, a backup in mid-epoch is taken up at the next batch. With
       data of which the position is unknown (arrays, generators, `tf.data`, a `ShuffledBatches` not
       in `track`) backups are made between epochs only, which a warning says if `save_freq` asks for
-      others: a batch is never trained twice. Whether such data comes in the same order again is up
-      to it. The stock callback begins the epoch anew, with the weights of its middle.
+      others: a batch is never trained twice. The order in which such data comes again is its own.
+      The stock callback begins the epoch anew, with the weights of its middle.
     - Files are replaced as `DurableCheckpoint` does it, in the background, and two generations are
       kept: if the newer one is damaged, training goes on from the older, and one line says so.
     - A backup of another network, optimizer, backend or order of the data is refused.
@@ -81,8 +83,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             One that bears the name of an argument of its constructor is a setting, and kept only if
             it changes while `fit` runs. A warning names those of other types. The learning rate
             comes from the backup.
-        background: Write in a thread while the training goes on, with up to two copies of the state
-            in memory.
+        background: Write in a thread meanwhile, with up to two copies of the state in memory.
         signals: Those that end training with a backup; `()` for none. Only while `fit` runs, and
             only in the main thread.
 
@@ -93,8 +94,8 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             on; the model has state that cannot be kept.
         CorruptCheckpointError: There are backups, and all are damaged.
         BlockingIOError: Another process is training with the same `backup_dir`.
-        OSError: `backup_dir` cannot be used, or there was no room for the backup that a signal had
-            asked for. A backup that fails otherwise is a warning, and the older one stays.
+        OSError: `backup_dir` cannot be used, or had no room for the backup that a signal asked for.
+            A backup that fails otherwise is a warning, and the older one stays.
         SystemExit: After a signal.
 
     Example:

@@ -34,6 +34,9 @@ _GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerato
 # There before and after its owner is built; other attributes lead to the same objects only then.
 _FIRST = {"_user_metrics", "_user_weighted_metrics", "_user_loss"}
 _SKIPPED = {"_tracker", "_inbound_nodes", "_outbound_nodes", "_jax_state"}
+# Where `adapt` counts words; it begins with empty tables every time, and training uses none.
+_TABLES_OF_ADAPT = ("token_counts", "token_document_counts")
+_AUG_MIX = getattr(keras.layers, "AugMix", ())
 
 
 class Found(NamedTuple):
@@ -97,9 +100,14 @@ def follow(model: keras.Model) -> Reached:
                 reached.cannot_be_kept.append((path, "a set, which has no order", thing))
             waiting += reversed([(f"{path}/{key}", owner, item) for key, item in _items(thing)])
         elif _is_opened(thing):
+            if isinstance(thing, _AUG_MIX) and not getattr(model, "run_eagerly", False):
+                what = "AugMix chooses its operations once, while the step is compiled"
+                reached.cannot_be_kept.append((path, what, thing))
             if isinstance(thing, keras.optimizers.Optimizer):
                 reached.optimizers.append((path, thing))
             attributes = _attributes(thing)
+            if isinstance(thing, (keras.layers.StringLookup, keras.layers.IntegerLookup)):
+                seen.update(id(attributes[n]) for n in _TABLES_OF_ADAPT if n in attributes)
             names = sorted(set(attributes) - _SKIPPED, key=lambda name: (name not in _FIRST, name))
             waiting += reversed([(f"{path}/{name}", thing, attributes[name]) for name in names])
         else:

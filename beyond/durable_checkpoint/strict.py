@@ -296,22 +296,9 @@ class _Before:
         for optimizer, contents in self._optimizers:
             if optimizer.built:
                 _set_contents(optimizer, contents)
-        recording = self._state.recording
-        if self._state.arrays() or recording.assets:
-            self._state.restore_arrays(
-                {
-                    path: self._values_of(recording.values[number])
-                    for path, number in recording.paths().items()
-                },
-                recording.assets if walk.record(self._model).assets != recording.assets else {},
-            )
-        for name, variable in self._state.variables.items():
-            variable.assign(self._values[name])
-
-    def _values_of(self, value):
-        if isinstance(value, keras.Variable):
-            return self._values[self._state.names[id(value)]]
-        return value
+        state = self._state
+        paths, assets = state.description()["paths"], state.recording.assets
+        state.restore(self._values, paths, state.arrays(), assets)
 
 
 def _contents_of(thing):

@@ -126,11 +126,7 @@ def _set_state_of_saveable(thing, state):
             f"{len(values)}: build it before fit, as it was when the backup was made"
         )
     assets = {path: content.tobytes() for path, content in state["assets"].items()}
-    if state["own"] or assets != here.recording.assets:
-        saved = {path: values[name] for path, name in state["paths"].items()}
-        here.restore_arrays(saved | state["own"], assets)
-    for name, value in values.items():
-        here.variables[name].assign(value)
+    here.restore(values, state["paths"], state["own"], assets)
     here.set_generators(state["generators"])
 
 

@@ -97,16 +97,34 @@ class TrainingState:
             if found.path in states:
                 _set_state_of_generator(found.thing, states[found.path])
 
-    def restore_arrays(self, arrays: dict[str, np.ndarray], assets: dict[str, bytes]) -> None:
-        """Hand `arrays`, by their paths, to Keras's loading methods; and files, if they differ.
+    def restore(
+        self,
+        variables: dict[str, np.ndarray],
+        paths: dict[str, str],
+        own: dict[str, np.ndarray],
+        assets: dict[str, bytes],
+    ) -> None:
+        """Put back arrays and files that layers save with methods of their own; then variables.
 
         Arguments:
-            arrays: All arrays of the walk, those of variables included.
+            variables: Values by name, as in `variables`. Names that are not here are left out.
+            paths: The name of each variable that Keras's files hold, by its path in them.
+            own: As `arrays` returned them.
             assets: Content of files by path, as in `walk.Recording`.
         """
+        differ = assets != walk.record(self.model).assets
+        if own or differ:
+            arrays = {path: variables[name] for path, name in paths.items()} | own
+            self._load(arrays, assets if differ else {})
+        for name, value in variables.items():
+            if name in self.variables:
+                self.variables[name].assign(value)
+
+    def _load(self, arrays, assets):
+        """Hand arrays, those of variables too, and files to Keras's loading methods."""
         with tempfile.TemporaryDirectory() as folder:
             store = None
-            if assets and assets != self.recording.assets:
+            if assets:
                 for path, content in assets.items():
                     os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
                     with open(os.path.join(folder, path), "wb") as file:

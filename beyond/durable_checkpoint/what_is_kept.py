@@ -37,8 +37,8 @@ def check(model: keras.Model, tracked: list[Tracked], place: str) -> None:
     if lost:
         raise ValueError(
             f"{place}: the model has state that no backup can hold: {', '.join(lost)}. Keep it "
-            "outside of the model, and give it to track in an object with get_state() and "
-            "set_state()."
+            "outside of the model; if it changes during fit, give it to track in an object with "
+            "get_state() and set_state()."
         )
 
 
