@@ -74,7 +74,7 @@ STALE := $(sort \
 	$(if $(OF_BACKEND),$(shell grep -L '"backend": "$(KERAS_BACKEND)"' $(OF_BACKEND))) \
 	$(if $(PRESENT),$(shell grep -L '"python": "$(VERSION)\.' $(PRESENT))))
 
-.PHONY: help all test beyond torch notebooks site test-site catalogues test-beyond pitfalls torture versions bench sweep figures lock audit clean distclean check-settings check-data stale $(NUMBERS)
+.PHONY: help all test beyond torch environments notebooks site test-site catalogues test-beyond pitfalls torture versions bench sweep figures lock audit clean distclean check-settings check-data stale $(NUMBERS)
 
 help:
 	@echo "make all        make the environment, run scripts 01 to 10, show their results"
@@ -82,6 +82,7 @@ help:
 	@echo "make test       make all, then prove the results"
 	@echo "make beyond     run the scripts in beyond/"
 	@echo "make torch      install PyTorch too, for script 14; on Linux its usual build is for CUDA, and large"
+	@echo "make environments  install all that any target needs, PyTorch included"
 	@echo "make test-beyond  make beyond, then prove it: kills, full disks, damage, pitfalls (25 minutes)"
 	@echo "make pitfalls   only the tests of docs/PITFALLS.md (2 to 3 minutes)"
 	@echo "make torture    1000 kills of each kind, most in mid-save, and 20 of workers: docs/data/torture*.csv (1 to 2 hours)"
@@ -183,6 +184,10 @@ endif
 $(SITE_ENVIRONMENT): | $(BEYOND_ENVIRONMENT)
 
 torch: $(TORCH_ENVIRONMENT)
+
+# All that any target installs, one after the other.
+environments: torch $(SITE_ENVIRONMENT)
+$(SITE_ENVIRONMENT): | $(if $(filter environments,$(MAKECMDGOALS)),$(TORCH_ENVIRONMENT))
 
 # The notebooks choose what runs side by side. Each says what it was run with, so none is run twice.
 notebooks: $(SITE_ENVIRONMENT) check-data
