@@ -204,6 +204,11 @@ class Facts(walks.Visitor):
         return [name for name, values in self._trainable.items() if values == {"False"}]
 
     @property
+    def freezes(self) -> bool:
+        """Whether something is set to `trainable = False`."""
+        return any("False" in values for values in self._trainable.values())
+
+    @property
     def builds_functional(self) -> bool:
         """Whether a model is built from inputs and outputs."""
         return bool(self.called & {"keras.Model", "keras.models.Model"})

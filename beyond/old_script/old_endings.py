@@ -129,7 +129,10 @@ def _is_told(around):
     if around and isinstance(around[0], cst.Expr):
         return True
     for one in around:
-        if isinstance(one, cst.Arg) and one.keyword is not None and one.keyword.value == "help":
+        if isinstance(one, cst.Arg) and getattr(one.keyword, "value", "") in (
+            "help",
+            "save_format",
+        ):
             return True
         if isinstance(one, cst.Call) and _name(one) != "format":
             return _name(one) in TELLS

@@ -18,7 +18,7 @@ CALLS = {
     "model.predict_generator(rows, 9, 10, 4, True, 1)": "model.predict(rows, steps=9, verbose=1)",
     "SGD(0.1, 0.9, 0.0, True)": "SGD(0.1, momentum=0.9, nesterov=True)",
     "Adam(0.1, 0.9, 0.99, None, 0.0)": "Adam(0.1, beta_1=0.9, beta_2=0.99)",
-    "Dense(3, 'normal')": "Dense(3, 'normal')",
+    "Dense(3, 'normal')": "Dense(3, kernel_initializer='normal')",
     "EarlyStopping('val_acc', 0, 3)": "EarlyStopping('val_accuracy', 0, 3)",
     "ModelCheckpoint('{epoch}.hdf5', 'val_loss', 0, False, False, 'auto', 1)": "ModelCheckpoint("
     "'{epoch}.keras', 'val_loss', 0, False, False, 'auto')",

@@ -23,7 +23,7 @@ LINES = {
 STAY = [
     "model.compile('adam', 'mse', [0.5, 0.5])",
     "model.compile('adam', 'mse', {'a': 0.5})",
-    "model.fit(x, y, class_weight={0: 1.0, 1: 3.0})",
+    "model.fit(x, y, 8, 1, class_weight={0: 1.0, 1: 3.0})",
     "rate = {'lr': 3}['lr']",
     "d = dict(zip(model.metrics_names, other.evaluate(x, y)))",
     "d = dict(zip(model.metrics_names, scores))",
@@ -132,12 +132,12 @@ def test_where_the_model_is_not_seen_the_name_stays_and_is_said(line):
 
 
 OF_ONE_OUTPUT = {
-    "ModelCheckpoint('a.keras', monitor='val_a_acc')": "monitor='val_a_accuracy', mode='max')",
+    "ModelCheckpoint('a.keras', monitor='val_a_acc')": "monitor='val_a_accuracy')",
     "ModelCheckpoint('a.keras', 'val_a_acc', 0, True, False, 'auto')": "True, False, 'max')",
     "EarlyStopping(monitor='a_accuracy', mode='auto')": "monitor='a_accuracy', mode='max')",
     "EarlyStopping('val_a_acc', mode='min')": "'val_a_accuracy', mode='min')",
     "EarlyStopping('val_acc')": "'val_accuracy')",
-    "EarlyStopping('val_a_loss')": "'val_a_loss')",
+    "EarlyStopping('val_a_loss')": "'val_a_loss', mode='min')",
 }
 
 

@@ -9,6 +9,7 @@ from ..literals import literal
 from ..names import dotted
 from ..origins import is_layer
 from .base import CallRule, ExpressionRule
+from .positions import CHANNELS_FIRST
 
 WHY = "keras.ops works on every backend"
 BATCH_DOT = '''def batch_dot_of_keras_2(x, y, axes=None):
@@ -233,11 +234,7 @@ class DimensionOrder(ExpressionRule):
                 original, script.code(original), f"set_image_data_format({new})", "since Keras 2"
             )
             if new == "'channels_first'":
-                script.undecided(
-                    original,
-                    "channels_first: TensorFlow on a processor has no such convolution; put the "
-                    "channels last",
-                )
+                script.undecided(original, CHANNELS_FIRST)
             made = updated.with_changes(func=_last(updated.func, "set_image_data_format"))
             if new is None:
                 return made

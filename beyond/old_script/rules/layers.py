@@ -6,6 +6,7 @@ import libcst as cst
 
 from ..literals import literal
 from .base import CallRule
+from .positions import order_of_dimensions
 
 OLD_NAME = "its name since Keras 2"
 RENAMED = {
@@ -115,7 +116,7 @@ class LayerArguments(CallRule):
                 call.original, "Embedding(dropout=…): add a SpatialDropout1D layer after it"
             )
         self._mode(call)
-        self._ordering(call)
+        order_of_dimensions(call)
 
     def _mode(self, call):
         if call.full != "keras.layers.BatchNormalization":
@@ -128,30 +129,6 @@ class LayerArguments(CallRule):
                 call.script.undecided(
                     call.original, "BatchNormalization(mode=…): today's layer has mode 0 only"
                 )
-
-    def _ordering(self, call):
-        value = call.keyword("dim_ordering")
-        if value is None:
-            return
-        new = {"th": "'channels_first'", "tf": "'channels_last'"}.get(literal(value))
-        if literal(value) == "default":
-            call.drop("dim_ordering", "the default")
-            return
-        old = call.code(value)
-        call.rename("dim_ordering", "data_format", OLD_NAME)
-        if new:
-            call.put("data_format", new)
-            if literal(value) == "th":
-                call.script.undecided(
-                    call.original,
-                    "channels_first: TensorFlow on a processor has no such convolution; put the "
-                    "channels last",
-                )
-        else:
-            call.script.undecided(
-                call.original,
-                f"data_format={old}: write 'channels_first' for 'th', 'channels_last' for 'tf'",
-            )
 
 
 class KernelSizes(CallRule):

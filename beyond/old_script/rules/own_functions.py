@@ -99,6 +99,16 @@ def own_functions(script) -> set[str]:
     return script.own_functions
 
 
+def watched_functions(script) -> set[str]:
+    """The names under which Keras logs the functions that `compile` is given, here or imported."""
+    found = set(own_functions(script))
+    for call in script.facts.calls:
+        if isinstance(call.func, cst.Attribute) and call.func.attr.value == "compile":
+            names = (dotted(one).rpartition(".")[2] for one in _given(script, call))
+            found |= {name for name in names if name[:1].islower()}
+    return found
+
+
 def _names(script, node):
     """The function that a name means, or that a function returns."""
     if isinstance(node, cst.Call):
