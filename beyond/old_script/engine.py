@@ -91,6 +91,10 @@ class Rewriter(walks.Transformer):
     def leave_SimpleString(self, original_node, updated_node):
         return self._text(original_node, updated_node)
 
+    def leave_UnaryOperation(self, original_node, updated_node):
+        new = self._script.strings.get(original_node)
+        return updated_node if new is None else cst.parse_expression(new)
+
     def leave_FormattedStringText(self, original_node, updated_node):
         return self._text(original_node, updated_node)
 

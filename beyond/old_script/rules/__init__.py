@@ -3,6 +3,7 @@
 from . import (
     arrays,
     backend,
+    branches,
     compiling,
     data,
     defaults,
@@ -21,6 +22,7 @@ from . import (
     scores,
     sessions,
     shapes,
+    spread,
     training,
 )
 
@@ -34,6 +36,7 @@ RULES = (
     gone.Attributes(),
     gone.SpreadWords(),
     gone.OldWords(),
+    spread.SpreadUnseen(),
     own_layers.OutputShapes(),
     own_functions.OwnFunctions(),
     own_functions.ForeignFunctions(),
@@ -50,6 +53,7 @@ RULES = (
     layers.LayerArguments(),
     shapes.FirstShape(),
     shapes.WholeUnits(),
+    branches.MergedBranches(),
     layers.Merging(),
     layers.ModelArguments(),
     layers.TimeDistributedDense(),
@@ -60,6 +64,7 @@ RULES = (
     optimizers.LearningRateAttribute(),
     optimizers.LossNames(),
     optimizers.Minimize(),
+    generators.PredictedBatches(),
     generators.Generators(),
     training.FitArguments(),
     defaults.Epochs(),

@@ -46,8 +46,12 @@ class BackendFunctions(CallRule):
     def change(self, call):
         name = call.full.rpartition(".")[2]
         certain = not call.script.names.raw(call.original.func).startswith("tensorflow.keras")
+        direct = call.full.replace(".tensorflow_backend.", ".")
+        sessions = ("set_session", "clear_session", "get_session")
+        if direct.count(".") == 2 and name not in sessions:
+            call.full = direct
         if call.full.count(".") != 2:
-            if name in ("set_session", "clear_session", "get_session"):
+            if name in sessions:
                 self._session(call, name)
             return
         if name in ("set_session", "set_learning_phase", "manual_variable_initialization"):

@@ -187,6 +187,48 @@ def _tuples(node, depth=0):
     return node
 
 
+class PredictedBatches(CallRule):
+    """Predict from a generator that yields no tuples.
+
+    Before:
+        def rows():
+            for row in x:
+                yield row[None]
+        answers = model.predict_generator(rows(), steps=4)
+    After:
+        def rows():
+            for row in x:
+                yield row[None]
+        answers = model.predict((batch if isinstance(batch, tuple) else (batch,) for batch in rows()), steps=4)
+    """  # noqa: E501
+
+    methods = ("predict", "predict_generator")
+
+    def change(self, call):
+        given, script = call.value("x", 0), call.script
+        if given is None or not of_a_model(call):
+            return
+        original = given
+        for arg in call.original.args[:1]:
+            original = arg.value
+        calls = [original, *script.facts.flow.values(original)]
+        yielded = [
+            value
+            for one in calls
+            if isinstance(one, cst.Call)
+            for value in script.facts.yielded.get(dotted(one.func).rpartition(".")[2], ())
+        ]
+        if not yielded or all(isinstance(value, cst.Tuple) for value in yielded):
+            return
+        code = call.code(given)
+        made = f"(batch if isinstance(batch, tuple) else (batch,) for batch in {code})"
+        if call.keyword("x") is not None:
+            call.put("x", made)
+        else:
+            call.put_positional(0, made)
+        call.change(code, "(batch,) for each batch", "Keras 3 takes tuples only")
+
+
 class NextMethod(CallRule):
     """Take the next batch with the function `next`.
 

@@ -1,9 +1,8 @@
 """Layers: arguments of Keras 1, kernel sizes, merging, the shape of the input."""
 
-from typing import ClassVar
-
 import libcst as cst
 
+from ..first_layers import MERGE_MODES, merged
 from ..literals import literal
 from .base import CallRule
 from .positions import order_of_dimensions
@@ -223,17 +222,11 @@ class Merging(CallRule):
     """
 
     functions = ("keras.layers.merge", "keras.layers.Merge")
-    modes: ClassVar = {
-        "concat": ("concatenate", "Concatenate"),
-        "sum": ("add", "Add"),
-        "mul": ("multiply", "Multiply"),
-        "ave": ("average", "Average"),
-        "max": ("maximum", "Maximum"),
-        "dot": ("dot", "Dot"),
-    }
 
     def change(self, call):
         as_layer = call.full.endswith("Merge")
+        if call.original in merged(call.script).values():
+            return  # see branches.py
         mode = call.keyword("mode")
         if mode is None and len(call.positional) > 1:
             mode = call.positional[1].value
@@ -244,14 +237,14 @@ class Merging(CallRule):
         if mode is not None and text is None and not as_layer and call.positional:
             self._with_function(call, mode)
             return
-        if text not in self.modes or (as_layer and call.positional):
+        if text not in MERGE_MODES or (as_layer and call.positional):
             call.script.undecided(
                 call.original,
                 f"{call.code(call.original)[:60]}: write it with keras.layers.concatenate, add, "
                 "multiply, dot or Lambda, and the model with keras.Model(inputs, outputs)",
             )
             return
-        name = call.script.need("keras.layers", self.modes[text][as_layer])
+        name = call.script.need("keras.layers", MERGE_MODES[text][as_layer])
         old = call.code(call.original.func)
         if mode is not None:
             arg = next(a for a in call.args if a.value is mode)

@@ -9,6 +9,7 @@ from ..literals import literal
 from ..names import dotted
 from ..origins import logged_by_keras
 from ..quantities import today, unclear, unsure
+from ..watched import texts
 from .base import CallRule, ExpressionRule
 from .own_functions import watched_functions
 
@@ -79,6 +80,9 @@ class Callbacks(CallRule):
                 certain=call.script.accuracy is not None,
             )
         watched = new or old
+        if old is None:
+            names = {literal(one) for one in texts(call.script, value)}
+            watched = names.pop() if len(names) == 1 else None
         self._mode(call, watched)
         if (
             call.full.endswith("ModelCheckpoint")
