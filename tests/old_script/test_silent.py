@@ -105,6 +105,12 @@ def test_which_values_were_the_better_ones(line):
     assert ("write mode='max'" in notes(result)) == said
 
 
+def test_keras_knows_its_own_functions():
+    text = "import keras\nmodel.compile('sgd', 'mse', metrics=[keras.losses.mean_squared_error])\n"
+    text += "keras.callbacks.EarlyStopping('mean_squared_error')\n"
+    assert not rewritten(text).changed
+
+
 def test_a_script_of_today_is_given_the_mode_that_it_lacks():
     text = "from tensorflow import keras\ndef dice(y, p):\n    return p\n"
     text += "model.compile('sgd', 'mse', metrics=[dice])\n"

@@ -2,7 +2,7 @@
 
 import libcst as cst
 
-from ..names import dotted
+from ..names import dotted, of_keras
 from .base import CallRule, ExpressionRule
 from .generators import of_a_model
 
@@ -104,9 +104,14 @@ def watched_functions(script) -> set[str]:
     found = set(own_functions(script))
     for call in script.facts.calls:
         if isinstance(call.func, cst.Attribute) and call.func.attr.value == "compile":
-            names = (dotted(one).rpartition(".")[2] for one in _given(script, call))
+            given = [one for one in _given(script, call) if not _of_keras(script, one)]
+            names = (dotted(one).rpartition(".")[2] for one in given)
             found |= {name for name in names if name[:1].islower()}
     return found
+
+
+def _of_keras(script, node):
+    return of_keras(script.names.raw(node)).startswith("keras.")
 
 
 def _names(script, node):
