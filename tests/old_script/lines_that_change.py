@@ -40,7 +40,7 @@ def becomes(head: str, line: str, new: str, said: str | None = None) -> old_scri
 
     Arguments:
         head: What stands before them.
-        line: One line or several; in a script of today and for notes they count from here.
+        line: One line or several.
         new: What they are after the rewriting.
         said: A piece of what is said about them; an empty text if nothing is to be said; None if
             that does not matter.
