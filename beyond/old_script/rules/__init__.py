@@ -23,6 +23,7 @@ from . import (
     sessions,
     shapes,
     spread,
+    tensors,
     training,
 )
 
@@ -92,6 +93,8 @@ RULES = (
     monitors.Period(),
     monitors.HistoryKeys(),
     monitors.LogKeys(),
+    tensors.SequentialTensors(),
+    tensors.Functions(),
     backend.BackendFunctions(),
     backend.DimensionOrder(),
     backend.LayerShapes(),

@@ -57,6 +57,8 @@ class BackendFunctions(CallRule):
         if name in ("set_session", "set_learning_phase", "manual_variable_initialization"):
             self._session(call, name)
             return
+        if dotted(call.func) == "function_of_keras_2":
+            return  # see tensors.py
         made = self._made(call, name)
         if made is None:
             legacy = backend_names.only_legacy(call.script.facts.backend)  # then K is tf.keras's
