@@ -85,6 +85,9 @@ class Rewriter(walks.Transformer):
     def leave_Dict(self, original_node, updated_node):
         return self._expression("Dict", original_node, updated_node)
 
+    def leave_BinaryOperation(self, original_node, updated_node):
+        return self._expression("BinaryOperation", original_node, updated_node)
+
     def leave_Comparison(self, original_node, updated_node):
         return self._expression("Comparison", original_node, updated_node)
 

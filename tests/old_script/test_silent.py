@@ -48,6 +48,7 @@ ARGUMENTS = {
     "SimpleRNN(3, forget_bias_init=f)": ("SimpleRNN(3, forget_bias_init=f)", "unit_forget_bias"),
     "Conv2D(3, (3, 3), border_mode='full')": ("Conv2D(3, (3, 3), padding='full')", "ZeroPadding2D"),
     "Tokenizer(nb_words=3)": ("Tokenizer(num_words=3)", ""),
+    "Tokenizer(filters=base_filter())": ("Tokenizer()", ""),
     "ImageDataGenerator(dim_ordering='tf')": ("ImageDataGenerator(data_format='channels_last')", "")
     + (),
     "ImageDataGenerator(dim_ordering='th')": (

@@ -201,3 +201,15 @@ def test_networks_that_are_joined(given):
         new = lines.replace("init=", "kernel_initializer=")
     result = becomes(TWO, lines, new)
     assert ("Merge(" in notes(result)) == (MODES[given] is None)
+
+
+# The second argument in a script of Keras 1 -> the steps that it becomes.
+COUNTS = {"800": "100", "800 // 8": "800 // 8", "int(np.ceil(n / 8))": "int(np.ceil(n / 8))"}
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_a_quotient_counts_batches(count):
+    head = "import keras\nfrom tensorflow.keras.preprocessing.image import ImageDataGenerator\n"
+    head += "model.fit(x, y, nb_epoch=1)\nrows = ImageDataGenerator().flow(x, y, batch_size=8)\n"
+    new = f"model.evaluate(rows, steps={COUNTS[count]})"
+    becomes(head, f"model.evaluate_generator(rows, {count})", new)

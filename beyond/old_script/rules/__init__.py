@@ -106,6 +106,8 @@ RULES = (
     defaults.CountedNames(),
     arrays.Seeds(),
     arrays.OldNumPy(),
+    arrays.BinaryFiles(),
+    arrays.WholeLists(),
     arrays.EmptySplits(),
     arrays.Builtins(),
 )

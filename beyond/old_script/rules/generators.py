@@ -76,9 +76,9 @@ class Generators(CallRule):
         if not of_a_model(call):
             return
         old, new = call.method, GENERATOR_METHODS[call.method]
-        keras_1 = call.script.facts.keras_1 and not any(
-            call.keyword(word) is not None for word in (*STEPS, "epochs")
-        )
+        words = [call.keyword(word) for word in (*STEPS, "epochs")]
+        keras_1 = call.script.facts.keras_1 and not any(word is not None for word in words)
+        keras_1 = keras_1 and not (len(call.positional) > 1 and self._divided(call))
         names = list(POSITIONS[old])
         if keras_1:
             names[1] = "samples_per_epoch" if new == "fit" else "val_samples"
@@ -99,6 +99,14 @@ class Generators(CallRule):
         call.change(f"{old}(", f"{new}(", "one method for arrays and generators")
         for name, why in DROPPED.items():
             call.drop(name, why)
+
+    def _divided(self, call):
+        """Whether the second argument is a quotient, so that it counts batches."""
+        node = call.positional[1].value
+        while isinstance(node, cst.Call) and node.args:
+            node = node.args[0].value
+        divides = (cst.Divide, cst.FloorDivide)
+        return isinstance(node, cst.BinaryOperation) and isinstance(node.operator, divides)
 
     def _of_keras_2(self, call):
         script = call.script

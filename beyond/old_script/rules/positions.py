@@ -5,6 +5,7 @@ from typing import ClassVar
 import libcst as cst
 
 from ..literals import literal
+from ..names import dotted
 from ..words import words
 from .base import CallRule
 from .generators import of_a_model
@@ -141,7 +142,10 @@ class GoneArguments(CallRule):
         model.save('net.keras')
     """
 
-    functions = ("keras.layers.", "keras.datasets.imdb.load_data", "keras.models.save_model")
+    functions = ("keras.layers.", "keras.datasets.imdb.load_data", "keras.models.save_model") + (
+        "keras.preprocessing.text.Tokenizer",
+        "keras.preprocessing.text.text_to_word_sequence",
+    )
     methods = ("train_on_batch", "test_on_batch", "save", "save_weights")
 
     def change(self, call):
@@ -151,6 +155,9 @@ class GoneArguments(CallRule):
         elif call.method in ("save", "save_weights") or call.full == "keras.models.save_model":
             if call.full == "keras.models.save_model" or of_a_model(call):
                 call.drop("save_format", "the ending of the name says it")
+        elif call.full.startswith("keras.preprocessing.text."):
+            if dotted(getattr(call.keyword("filters"), "func", None)).endswith("base_filter"):
+                call.drop("filters", "the default")
         elif call.full == "keras.datasets.imdb.load_data":
             if call.drop("test_split", "Keras 3 has no such argument") is not None:
                 said = "test_split is left out: today both parts have 25,000 texts"
