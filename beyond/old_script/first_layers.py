@@ -54,6 +54,9 @@ def merged(script) -> dict[tuple, cst.Call]:
     """(scope, name) of each `Sequential` that begins with `Merge` -> the call of `Merge`.
 
     Only what a rule can write anew: a list of names, and a mode with a function.
+
+    Arguments:
+        script: The script.
     """
     if script.merged is None:
         script.merged = {}

@@ -38,6 +38,9 @@ def plan(script) -> None:
     """Give a quantity its name of today where the text of it stands, in `script.strings`.
 
     A text that is used for something else as well stays, and the reader is told.
+
+    Arguments:
+        script: The script, which also gets `names_changed` and `late_undecided`.
     """
     uses: dict[cst.SimpleString, list[tuple]] = {}
     for place, value, sure, named in _uses(script):
