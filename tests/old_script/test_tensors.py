@@ -41,8 +41,8 @@ def test_a_sequential_is_asked_for_its_first_tensor(lines):
 
 
 def test_a_loaded_network_may_be_another_one():
-    line = "print(load_model('net.keras').input, keras.Model(a, b))"
-    becomes(HEAD, line, line, "")
+    lines = "net = load_model('net.keras')\nprint(net.input, keras.Model(a, b))"
+    becomes(HEAD, lines, lines, "")
 
 
 # A function of the old backend -> (today's, what is said).
