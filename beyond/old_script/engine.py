@@ -85,11 +85,18 @@ class Rewriter(walks.Transformer):
     def leave_Dict(self, original_node, updated_node):
         return self._expression("Dict", original_node, updated_node)
 
+    def leave_BinaryOperation(self, original_node, updated_node):
+        return self._expression("BinaryOperation", original_node, updated_node)
+
     def leave_Comparison(self, original_node, updated_node):
         return self._expression("Comparison", original_node, updated_node)
 
     def leave_SimpleString(self, original_node, updated_node):
         return self._text(original_node, updated_node)
+
+    def leave_UnaryOperation(self, original_node, updated_node):
+        new = self._script.strings.get(original_node)
+        return updated_node if new is None else cst.parse_expression(new)
 
     def leave_FormattedStringText(self, original_node, updated_node):
         return self._text(original_node, updated_node)

@@ -129,7 +129,10 @@ def _is_told(around):
     if around and isinstance(around[0], cst.Expr):
         return True
     for one in around:
-        if isinstance(one, cst.Arg) and one.keyword is not None and one.keyword.value == "help":
+        if isinstance(one, cst.Arg) and getattr(one.keyword, "value", "") in (
+            "help",
+            "save_format",
+        ):
             return True
         if isinstance(one, cst.Call) and _name(one) != "format":
             return _name(one) in TELLS
@@ -276,7 +279,28 @@ def _list_cuts(script, cuts, renamed):
     for node, count in cuts:
         for change in sorted(set(renamed.values())):
             was, will = change.split("\0")
-            if was and len(was) == count:
-                code = script.code(node)
-                said = f"{code}: if this cuts off {was}, write [:-{len(will)}] for {will}"
-                script.late_undecided.append((node, said))
+            if not was or len(was) != count:
+                continue
+            code, number = script.code(node), node.slice[0].slice.upper
+            if _tested(script, node.value, was):
+                new = f"{code.partition('[')[0]}[:-{len(will)}]"
+                script.strings[number] = f"-{len(will)}"
+                why = f"the files of this script end in {will} now"
+                script.names_changed.append((number, code, new, why, False))
+                break
+            said = f"{code}: if this cuts off {was}, write [:-{len(will)}] for {will}"
+            script.late_undecided.append((node, said))
+
+
+def _tested(script, name, was):
+    """Whether a name is asked for an ending that is another one now."""
+    if not isinstance(name, cst.Name):
+        return False
+    for call in script.facts.calls:
+        if _name(call) == "endswith" and isinstance(call.func.value, cst.Name) and call.args:
+            same = call.func.value.value == name.value
+            same = same and script.binder(call.func.value) is script.binder(name)
+            given = call.args[0].value
+            if same and literal(given) == was and given in script.strings:
+                return True
+    return False
