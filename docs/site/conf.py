@@ -29,6 +29,7 @@ extensions = [
     "page_gallery",
     "page_frame",
     "page_search",
+    "page_messages",
 ]
 
 # A staged script is a notebook with its outputs, under the script's own name, so that links from

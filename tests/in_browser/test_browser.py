@@ -1,7 +1,5 @@
 """Every page in a real browser: nothing missing, nothing too wide, found by the search."""
 
-import re
-
 import pages
 import pytest
 from playwright.sync_api import expect
@@ -40,63 +38,6 @@ def test_a_page_is_whole_and_fits_a_phone(visitor, name):
     assert visitor.page.title()
     visitor.page.set_viewport_size(PHONE)
     assert visitor.page.evaluate(TOO_WIDE) == []
-
-
-def search(visitor, query: str, folder: str = "") -> list[str]:
-    """Type it into the search of a page; the addresses of the results, the first one first."""
-    visitor.open(f"{folder}docs/GLOSSARY.html")
-    box = visitor.page.locator(".sidebar-search")
-    box.fill(query)
-    box.press("Enter")
-    expect(visitor.page.locator("#search-results > p.search-summary")).not_to_be_empty()
-    visitor.page.wait_for_selector("#search-results ul.search li a", timeout=10_000)
-    links = visitor.page.locator("#search-results ul.search > li > a")
-    return [link.get_attribute("href") for link in links.all()]
-
-
-@pytest.mark.parametrize(
-    ("query", "part"),
-    [
-        ("The filepath provided must end in", "the-filepath-provided-must-end-in-keras"),
-        ("Skipping variable loading for optimizer 'adam'", "skipping-variable-loading"),
-        ("Failed to format this callback filepath", "failed-to-format-this-callback-filepath"),
-        # With other numbers, and more words than the heading has, as a terminal shows it.
-        (
-            "UserWarning: Skipping variable loading for optimizer 'adam', because it has 14 "
-            + "variables whereas the saved optimizer has 2 variables.",
-            "skipping-variable-loading-for-optimizer",
-        ),
-    ],
-)
-def test_the_search_finds_the_entry_of_a_message(visitor, query, part):
-    first = search(visitor, query)[0]
-    assert "docs/PITFALLS.html" in first and part in first
-    visitor.page.locator("#search-results ul.search > li > a").first.click()
-    heading = visitor.page.locator(f"section[id*='{part}'] > h3, #{first.split('#')[1]} > h3").first
-    expect(heading).to_be_in_viewport()
-
-
-@pytest.mark.parametrize("name", ["ExactBackupAndRestore", "DurableCheckpoint"])
-def test_the_search_finds_a_callback(visitor, name):
-    assert any(
-        f"docs/api.html#durable_checkpoint.{name}" in link for link in search(visitor, name)[:4]
-    )
-
-
-def test_every_entry_is_found_by_its_heading(visitor):
-    text = (pages.REPOSITORY / "docs" / "PITFALLS.md").read_text(encoding="utf-8")
-    headings = re.findall(r"^### (.+)$", text, flags=re.MULTILINE)
-    assert len(headings) > 50
-    visitor.open("search.html?q=Keras")
-    visitor.page.wait_for_selector("#search-results ul.search li")
-    lost = []
-    for heading in headings:
-        query = heading.replace("`", "").strip()
-        found = visitor.page.evaluate("(query) => searchHeadings.find(query)", query)
-        best = max(found, key=lambda one: one[4], default=None)
-        if not best or best[0] != "docs/PITFALLS" or not best[2]:
-            lost.append(heading)
-    assert lost == []
 
 
 def test_the_theme_can_be_switched(visitor):
