@@ -63,6 +63,7 @@ html_static_path = ["static"]
 html_css_files = ["pages.css"]
 html_theme = "furo"
 html_title = project
+html_favicon = "static/icon.svg"
 html_copy_source = False
 html_show_sourcelink = False
 html_last_updated_fmt = None

@@ -69,6 +69,13 @@ def test_no_script_or_picture_comes_from_another_host(page):
     assert [address for address in loaded if re.match(r"https?:|//", address)] == []
 
 
+def test_every_page_names_an_icon():
+    """Without one a browser asks for /favicon.ico, which is not there."""
+    for page in ALL_PAGES:
+        (icon,) = re.findall(r'<link rel="[^"]*\bicon" href="([^"?]+)', page.read_text("utf-8"))
+        assert (page.parent / icon).resolve().read_text(encoding="utf-8").startswith("<svg")
+
+
 def test_every_document_and_script_has_a_page():
     names = [page for group in pages.documents().values() for page in group]
     names += [pages.page_of(script) for script in pages.recording.scripts()]
