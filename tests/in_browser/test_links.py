@@ -69,6 +69,13 @@ def test_no_script_or_picture_comes_from_another_host(page):
     assert [address for address in loaded if re.match(r"https?:|//", address)] == []
 
 
+def test_the_page_of_lessons_says_why_the_numbers_are_as_they_are():
+    text = " ".join(re.sub(r"<[^>]+>", "", (pages.HTML / "lessons.html").read_text("utf-8")).split())
+    for folder in (".", "beyond"):
+        numbers = [script.name[:2] for script in pages.lessons.scripts(folder)]
+        assert f"Scripts {numbers[0]} to {numbers[-1]}" in text
+
+
 def test_every_page_names_an_icon():
     """Without one a browser asks for /favicon.ico, which is not there."""
     for page in ALL_PAGES:
