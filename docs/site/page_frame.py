@@ -4,6 +4,7 @@ import functools
 import posixpath
 import re
 
+import published
 from docutils import nodes
 from sphinx.application import Sphinx
 
@@ -85,6 +86,7 @@ def frame(app: Sphinx, pagename: str, templatename: str, context: dict, doctree)
         context["notebook"] = {
             "download": f"{up}notebooks/{book}",
             "name": book,
+            "published": published.has_owner(repository),
             "colab": f"https://colab.research.google.com/github/{owner}/blob/gh-pages/notebooks/{book}",
             "binder": f"https://mybinder.org/v2/gh/{owner}/main?urlpath=lab/tree/notebooks/{book}",
         }
