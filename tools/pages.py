@@ -203,8 +203,9 @@ def build(languages: list[str]) -> None:
         sphinx("html", language, target)
         for leftover in (".buildinfo", "objects.inv"):
             (target / leftover).unlink(missing_ok=True)
-        for leftover in ("_sources", "jupyter_execute"):
-            shutil.rmtree(target / leftover, ignore_errors=True)
+        # MyST-NB leaves copies of the notebooks beside the pages: for a translation, in the site.
+        for leftover in (target / "_sources", target.parent / "jupyter_execute"):
+            shutil.rmtree(leftover, ignore_errors=True)
         shutil.copyfile(target / "README.html", target / "index.html")
         print(f"{language}: {time.perf_counter() - start:.0f} s", flush=True)
     (HTML / ".nojekyll").touch()

@@ -93,7 +93,7 @@ def test_a_message_in_the_text_of_an_entry_leads_to_the_entry(visitor, folder, q
     page, _, anchor = first.partition("#")
     assert page == "docs/PITFALLS.html" and IN_THE_TEXT[query] in anchor
     visitor.page.locator(RESULTS).first.click()
-    expect(visitor.page.locator(f"[id='{anchor}'] > h3")).to_be_in_viewport()
+    expect(visitor.page.locator(f"[id='{anchor}'] > h3")).to_be_in_viewport(timeout=20_000)
     assert visitor.troubles == []
 
 
