@@ -8,6 +8,7 @@ import pathlib
 import posixpath
 import re
 
+from docutils import nodes
 from old_script import explaining
 from old_script.pages import entries
 from sphinx.application import Sphinx
@@ -15,6 +16,7 @@ from sphinx.environment import BuildEnvironment
 
 FOLDER = "docs"
 NAME = "messages.js"
+BEGINNING = 40  # so many letters tell one item of a list from another
 
 
 def letters(text: str) -> str:
@@ -22,16 +24,54 @@ def letters(text: str) -> str:
     return re.sub(r"\W", "", text.lower())
 
 
-def place(env: BuildEnvironment, page: str, heading: str) -> tuple[str, str]:
-    """Sphinx's name of the page, and the anchor of the section in which this heading stands.
+def docname_of(page: str) -> str:
+    """Sphinx's name of the page with this file name."""
+    return posixpath.join(FOLDER, page.removesuffix(".md"))
 
-    An entry that is a row of a table is called after its section and its old line: the section
+
+def old_lines(doctree: nodes.document) -> dict[str, nodes.row]:
+    """Heading of a section and first cell of a row in it, as an entry is called -> the row."""
+    found = {}
+    for row in doctree.findall(nodes.row):
+        section = row.parent
+        while section is not None:
+            if isinstance(section, nodes.section):
+                found[letters(section[0].astext() + row[0].astext())] = row
+            section = section.parent
+    return found
+
+
+def name_rows(app: Sphinx, doctree: nodes.document) -> None:
+    """Give an anchor to each row of a table, and each item of a list, that is an entry."""
+    docname = app.env.docname
+    metadata = app.env.metadata[docname]
+    headings = {letters(text) for _, _, text in metadata.get("myst_slugs", {}).values()}
+    rows = old_lines(doctree)
+    items = {letters(item.astext()): item for item in doctree.findall(nodes.list_item)}
+    metadata["entries"] = {}
+    for number, entry in enumerate(entries(), 1):
+        if docname_of(entry.page) != docname or letters(entry.heading) in headings:
+            continue
+        begin = letters(re.sub(r"\]\([^)]*\)", "", entry.text))[:BEGINNING]  # without targets
+        item = next((item for text, item in items.items() if text.startswith(begin)), None)
+        node = rows.get(letters(entry.heading), item)
+        if node is not None:
+            node["ids"] = node["ids"] or [f"entry-{number}"]
+            metadata["entries"][entry.heading] = node["ids"][0]
+
+
+def place(env: BuildEnvironment, page: str, heading: str) -> tuple[str, str]:
+    """Sphinx's name of the page, and the anchor of the entry with this heading.
+
+    An entry without an anchor of its own is called after its section and its old line: the section
     whose heading begins as the entry's does.
 
     Raises:
         LookupError: The page has no such section.
     """
-    docname = posixpath.join(FOLDER, page.removesuffix(".md"))
+    docname = docname_of(page)
+    if heading in env.metadata[docname]["entries"]:
+        return docname, env.metadata[docname]["entries"][heading]
     wanted = letters(heading)
     sections = {
         letters(text): anchor for _, anchor, text in env.metadata[docname]["myst_slugs"].values()
@@ -83,5 +123,6 @@ def write(app: Sphinx, error: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("doctree-read", name_rows)
     app.connect("build-finished", write)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

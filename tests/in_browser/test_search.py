@@ -1,5 +1,6 @@
 """A message finds its entry though it differs from the page; pages with some words follow."""
 
+import html
 import re
 
 import pages
@@ -116,6 +117,31 @@ def test_the_words_of_a_message_are_marked_in_the_text_only(visitor):
     )
     assert visitor.page.evaluate(outside) == []
     assert visitor.troubles == []
+
+
+@IN_EACH_LANGUAGE
+def test_a_message_of_an_old_line_leads_to_its_row(visitor, folder):
+    query = "TypeError: TensorFlowTrainer.fit() got an unexpected keyword argument 'nb_epoch'"
+    first = search(visitor, query, folder)[0]
+    assert first.startswith("docs/OLD_ARTICLES.html#")
+    visitor.page.locator(RESULTS).first.click()
+    row = visitor.page.locator("tr:target")
+    expect(row).to_be_in_viewport(timeout=20_000)
+    expect(row).to_contain_text("nb_epoch")
+    assert visitor.troubles == []
+
+
+def test_every_row_and_item_with_a_message_has_an_anchor():
+    page = (pages.HTML / "docs" / "OLD_ARTICLES.html").read_text(encoding="utf-8")
+    headings = re.findall(r"<h[23]>(.*?)<a", page)
+    titles = {letters(html.unescape(re.sub(r"<[^>]+>", "", heading))) for heading in headings}
+    own = [
+        entry
+        for entry in entries()
+        if entry.page == "OLD_ARTICLES.md" and letters(entry.heading) not in titles
+    ]
+    anchors = re.findall(r'<(?:tr|li) [^>]*id="(entry-\d+)"', page)
+    assert len(own) > 100 and len(set(anchors)) == len(anchors) == len(own)
 
 
 def varied(message: str) -> str:
