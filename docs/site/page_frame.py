@@ -63,6 +63,21 @@ def mark_english(app: Sphinx, pagename: str, context: dict) -> None:
             context[part] = {**neighbour, "title": title}
 
 
+def breakable(body: str) -> str:
+    """The text of a page whose tables may break a long piece of code, behind a mark of Python.
+
+    A table of code then fits beside the menu, with its last column, and no name is cut.
+    """
+
+    def code(match: re.Match) -> str:
+        return re.sub(r"(?<=[.(,=_/\[])(?=\w|&quot;|&#39;)", "<wbr>", match[0])
+
+    def table(match: re.Match) -> str:
+        return re.sub(r'(?<=<span class="pre">)[^<]{16,}', code, match[0])
+
+    return re.sub(r"<table.*?</table>", table, body, flags=re.DOTALL)
+
+
 def frame(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
     """Add what the templates use."""
     language = app.config.language
@@ -90,6 +105,8 @@ def frame(app: Sphinx, pagename: str, templatename: str, context: dict, doctree)
             "colab": f"https://colab.research.google.com/github/{owner}/blob/gh-pages/notebooks/{book}",
             "binder": f"https://mybinder.org/v2/gh/{owner}/main?urlpath=lab/tree/notebooks/{book}",
         }
+    if context.get("body"):
+        context["body"] = breakable(context["body"])
     if language != "en" and doctree is not None:
         context["translation"] = translation(doctree)
         if context["translation"] != "none":

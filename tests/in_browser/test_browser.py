@@ -82,6 +82,17 @@ def test_the_longest_line_of_code_fits_the_window(visitor, width):
     assert visitor.page.evaluate(TOO_WIDE) == []
 
 
+@pytest.mark.parametrize("name", ["docs/OLD_ARTICLES", "README"])
+def test_tables_of_code_fit_beside_the_menu(visitor, name):
+    """The last column says what to write today."""
+    visitor.open(f"{name}.html")
+    hidden = visitor.page.evaluate(
+        """() => [...document.querySelectorAll("article .table-wrapper")]
+            .map(box => box.scrollWidth - box.clientWidth).filter(hidden => hidden > 1)"""
+    )
+    assert hidden == []
+
+
 def test_a_card_of_the_gallery_leads_to_its_lesson(visitor):
     visitor.open("lessons.html")
     assert visitor.page.locator(".gallery a.card").count() == len(pages.recording.scripts())
