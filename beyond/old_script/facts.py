@@ -28,6 +28,7 @@ class Facts(walks.Visitor):
         keras_2: A word that Keras 1 did not have.
         keras_3: A module that Keras 1 and 2 did not have.
         validates: Some `fit` has validation data (or passes arguments that cannot be seen).
+        later_layers: Calls of the layers that follow in a `Sequential`.
         first_layers: Call of a first layer -> the statement or list that it stands in.
         backend: Names of `keras.backend` that are used.
         lambdas: There is a `Lambda` layer of a Python lambda.
@@ -51,7 +52,8 @@ class Facts(walks.Visitor):
         self.changes_rate = self.keras_1 = self.keras_2 = self.keras_3 = False
         self.validates = self.fits = self.lambdas = False
         self.shows_accuracy = False
-        self.first_layers: dict[cst.Call, cst.CSTNode] = {}
+        self._layers = first_layers.Layers()
+        self.first_layers, self.later_layers = self._layers.first, self._layers.later
         self.backend: set[str] = set()
         self.last_activations: set[str] = set()
         self.calls: list[cst.Call] = []
@@ -384,15 +386,10 @@ class Facts(walks.Visitor):
     def visit_IndentedBlock(self, node):
         if len(node.body) == 1:
             self.alone.add(node.body[0])
-        self.first_layers.update(first_layers.added(self._script.names, node.body))
+        self._layers.note_block(self._script.names, node.body)
 
     def visit_Module(self, node):
-        self.first_layers.update(first_layers.added(self._script.names, node.body))
+        self._layers.note_block(self._script.names, node.body)
 
     def leave_Call(self, original_node):
-        if self._script.names.full(original_node.func) in first_layers.SEQUENTIAL:
-            for arg in original_node.args:
-                if isinstance(arg.value, (cst.List, cst.Tuple)) and arg.value.elements:
-                    first = arg.value.elements[0].value
-                    if isinstance(first, cst.Call):
-                        self.first_layers[first] = arg.value
+        self._layers.note_list(self._script.names, original_node)

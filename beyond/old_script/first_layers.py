@@ -17,6 +17,35 @@ MERGE_MODES = {
 }
 
 
+class Layers:
+    """The layers of the networks of a script.
+
+    Attributes:
+        first: Call of a first layer -> the statement or list that it stands in.
+        later: Calls of those that follow.
+    """
+
+    def __init__(self):
+        self.first: dict[cst.Call, cst.CSTNode] = {}
+        self.later: set[cst.Call] = set()
+
+    def note_block(self, names, body) -> None:
+        """Note what is added to a network in one block of statements."""
+        self.first.update(added(names, body))
+        self.later.update(later(names, body))
+
+    def note_list(self, names, call) -> None:
+        """Note the layers of `Sequential([…])`."""
+        if names.full(call.func) not in SEQUENTIAL:
+            return
+        for arg in call.args:
+            if isinstance(arg.value, (cst.List, cst.Tuple)) and arg.value.elements:
+                first, *others = (element.value for element in arg.value.elements)
+                if isinstance(first, cst.Call):
+                    self.first[first] = arg.value
+                self.later.update(one for one in others if isinstance(one, cst.Call))
+
+
 def added(names, body) -> dict[cst.Call, cst.CSTNode]:
     """First layers that are added to a `Sequential()`, and the statement that adds each.
 
@@ -44,6 +73,40 @@ def added(names, body) -> dict[cst.Call, cst.CSTNode]:
                     if isinstance(call.args[0].value, cst.Call) and len(statement.body) == 1:
                         found[call.args[0].value] = statement
     return found
+
+
+def later(names, body) -> set[cst.Call]:
+    """Layers that are added to a `Sequential` of this block after its first one.
+
+    Arguments:
+        names: The names of the script.
+        body: Statements of one block.
+    """
+    found: set[cst.Call] = set()
+    begun: dict[str, bool] = {}  # name of a network -> whether it has a layer
+    for statement in body:
+        for small in getattr(statement, "body", ()) if _is_line(statement) else ():
+            if isinstance(small, cst.Assign):
+                made = small.value
+                of_keras = isinstance(made, cst.Call) and names.full(made.func) in SEQUENTIAL
+                name = dotted(small.targets[0].target)
+                begun.pop(name, None)
+                if of_keras:
+                    begun[name] = _has_layers(made)
+            elif isinstance(small, cst.Expr) and isinstance(small.value, cst.Call):
+                call = small.value
+                if isinstance(call.func, cst.Attribute) and call.func.attr.value == "add":
+                    name = dotted(call.func.value)
+                    if begun.get(name) and len(call.args) == 1:
+                        if isinstance(call.args[0].value, cst.Call):
+                            found.add(call.args[0].value)
+                    elif name in begun:
+                        begun[name] = True
+    return found
+
+
+def _is_line(statement):
+    return isinstance(statement, cst.SimpleStatementLine)
 
 
 def _has_layers(call):

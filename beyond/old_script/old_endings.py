@@ -87,8 +87,11 @@ def follow(
         if not (reads and not _matches(text, renamed)):
             left.append((node, around, text, reads))
     alone = not foreign and not _reads_hdf5(script)
+    # Other scripts of the folder may have files of their own; the own ones are meant first.
+    names = {_key(node) for node in known}
+    own = {name: change for name, change in renamed.items() if name in names} or renamed
     for node, around, text, reads in left:
-        if alone and _exact(script, node, around, text, renamed, kept):
+        if alone and _exact(script, node, around, text, own, kept):
             continue
         _list(script, node, text, renamed, reads)
     _list_cuts(script, texts.cuts, renamed)
@@ -162,6 +165,11 @@ def _changes(text, renamed, around, folders):
         for name, change in renamed.items()
         if (pattern := pattern_of(name)) is not None and pattern.match(key)
     }
+
+
+def _key(node):
+    text = literal(node) if isinstance(node, cst.SimpleString) else getattr(node, "value", None)
+    return key_of(text) if isinstance(text, str) else None
 
 
 def folder_of(text: str) -> str:

@@ -72,6 +72,7 @@ RULES = (
     data.ListsOfNumbers(),
     training.CompileArguments(),
     compiling.SharedOptimizer(),
+    compiling.MetricsOfOutputs(),
     compiling.FrozenAfterCompile(),
     compiling.AddLoss(),
     compiling.WeightsOfLayers(),
