@@ -85,6 +85,7 @@ RULES = (
     generators.Yields(),
     training.OneGpu(),
     generators.NextMethod(),
+    training.ResetStates(),
     training.NoteModelUse(),
     saving.Yaml(),
     saving.FolderOfWeights(),
