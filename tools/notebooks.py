@@ -16,13 +16,13 @@ import platform
 import re
 import sys
 import time
-import tomllib
 
 import jupytext
 import lessons
 import nbclient
 import nbclient.exceptions
 import nbformat
+import published
 import recording
 import run
 from lessons import REPOSITORY
@@ -45,13 +45,21 @@ here = pathlib.Path.cwd()
 folders = [here, *here.parents, here / "{name}"]
 root = next((folder for folder in folders if (folder / "{script}").exists()), None)
 if root is None:
-    subprocess.run(["git", "clone", "--depth", "1", "{repository}", "{name}"], check=True)
-    root = here / "{name}"
+{fetch}
 if importlib.util.find_spec("keras") is None:
     packages = [sys.executable, "-m", "pip", "install", "--quiet", "-e", f"{{root}}[scripts]"]
     subprocess.run(packages, check=True)
 os.chdir(root)
 sys.path.insert(0, str(root / "beyond"))
+"""
+
+FETCH = """\
+    subprocess.run(["git", "clone", "--depth", "1", "{repository}", "{name}"], check=True)
+    root = here / "{name}"
+"""
+# As long as nobody knows where the repository is published.
+REFUSE = """\
+    raise FileNotFoundError("{script} is not here: start Jupyter in a copy of the repository")
 """
 
 # IPython's settings for the kernel: sharp figures, and no value that only ends a cell.
@@ -61,20 +69,16 @@ c.InteractiveShell.ast_node_interactivity = "none"
 """
 
 
-def repository_address() -> str:
-    """Where the repository is published, as pyproject.toml says."""
-    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
-    return settings["tool"]["pages"]["repository"]
-
-
 def first_cell(script: pathlib.Path) -> nbformat.NotebookNode:
     """The cell that stands before the script: it finds the repository, or fetches it."""
-    address = repository_address()
-    code = FIRST_CELL.format(
-        name=address.rsplit("/", 1)[-1],
-        repository=address,
-        script=script.relative_to(REPOSITORY).as_posix(),
-    )
+    address = published.address()
+    names = {
+        "name": address.rsplit("/", 1)[-1],
+        "repository": address,
+        "script": script.relative_to(REPOSITORY).as_posix(),
+    }
+    fetch = FETCH if published.has_owner(address) else REFUSE
+    code = FIRST_CELL.format(**names, fetch=fetch.format(**names).rstrip())
     cell = nbformat.v4.new_code_cell(code.rstrip(), id="root")
     cell.metadata.tags = ["remove-cell"]
     return cell

@@ -21,6 +21,7 @@ import time
 
 import lessons
 import notebooks
+import published
 import recording
 from lessons import REPOSITORY
 from PIL import Image
@@ -151,16 +152,22 @@ def sphinx(builder: str, language: str, target: pathlib.Path) -> None:
 
 
 def absolute_links(text: str, folder: str) -> str:
-    """Markdown whose links to files of the repository lead to where it is published."""
-    base = f"{notebooks.repository_address()}/blob/main/"
+    """Markdown whose links to files of the repository lead to where it is published.
+
+    Of such a link only the text is left while nobody knows where that is.
+    """
+    address = published.address()
 
     def absolute(match: re.Match) -> str:
-        path, mark, anchor = match[1].partition("#")
+        path, mark, anchor = match["target"].partition("#")
         name = os.path.normpath(os.path.join(folder, path))
-        known = path and not name.startswith("..") and (REPOSITORY / name).exists()
-        return f"]({base}{name}{mark}{anchor})" if known else match[0]
+        if not path or name.startswith("..") or not (REPOSITORY / name).exists():
+            return match[0]
+        if not published.has_owner(address):
+            return match["text"]
+        return f"[{match['text']}]({address}/blob/main/{name}{mark}{anchor})"
 
-    return re.sub(r"\]\(([^)\s]+)\)", absolute, text)
+    return re.sub(r"(?<!!)\[(?P<text>[^\[\]]+)\]\((?P<target>[^)\s]+)\)", absolute, text)
 
 
 def download_books() -> None:
@@ -169,6 +176,8 @@ def download_books() -> None:
     folder.mkdir()
     for script in recording.scripts():
         book = json.loads(recording.record_of(script).read_text(encoding="utf-8"))
+        # The record may be older than the address.
+        book["cells"][0]["source"] = notebooks.first_cell(script).source
         for cell in book["cells"]:
             if cell["cell_type"] == "markdown":
                 cell["source"] = absolute_links(
@@ -194,7 +203,9 @@ def build(languages: list[str]) -> None:
         sphinx("html", language, target)
         for leftover in (".buildinfo", "objects.inv"):
             (target / leftover).unlink(missing_ok=True)
-        shutil.rmtree(target / "_sources", ignore_errors=True)
+        # MyST-NB leaves copies of the notebooks beside the pages: for a translation, in the site.
+        for leftover in (target / "_sources", target.parent / "jupyter_execute"):
+            shutil.rmtree(leftover, ignore_errors=True)
         shutil.copyfile(target / "README.html", target / "index.html")
         print(f"{language}: {time.perf_counter() - start:.0f} s", flush=True)
     (HTML / ".nojekyll").touch()

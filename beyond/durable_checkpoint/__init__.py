@@ -24,8 +24,8 @@ Where to read what: `walk` finds what Keras saves, `template` what its HDF5 file
 `capture` and `snapshot` copy the state, `files` brings it to the disk and `writer` does so in the
 background; `places`, `locks`, `records` and `saved_files` know what lies on the disk, `validity`,
 `structure` and `hdf5` whether it is whole; `exact` and `training` are about going on bit for bit.
-All that is private in Keras is used through `keras_private`, all that differs between operating
-systems through `system`.
+What is private in Keras stands in `keras_private`, what differs between operating systems in
+`system`.
 """
 
 import importlib

@@ -33,14 +33,16 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
       not return before the last one is written. If `fit` raises, so does the process not end
       before; `wait()`, `verify` and `newest_valid` wait, too.
     - A monitored value that is missing, NaN or an array overwrites nothing and does not count as
-      best. If it is missing (misspelt, or no validation in this epoch) or an array and there is no
-      file of this name yet, one is saved, so that not everything is lost. A warning says so once.
+      best. A warning says so once. If it is missing (misspelt, or no validation in this epoch) or
+      an array, one is saved if there is no file of this name yet, so that not everything is lost;
+      but not if the first value has a threshold to beat, or if the name contains the value. With
+      `mode="auto"` Keras refuses a name of which it does not know whether lower is better.
     - A save that fails (disk full, no permission) leaves the old file, its checksum and its record
       as they were, is reported once, with the path and the free space, and does not count as best.
       Training goes on and the next save tries again. If no later save to the same path succeeds,
       `fit` raises the `OSError` at its end; with `background=False`, at once. An error that the
       model's own code raises while it is saved is none of the disk's: it ends `fit`, as in stock.
-    - The same files are refused to a second training as long as the first one lives.
+    - The same `filepath` is refused to a second training as long as the first one lives.
 
     What is saved is what Keras's own walk over the model reaches at that moment: see `walk.py`.
     Stock Keras itself writes the temporary file, before training goes on, where the walk cannot
@@ -55,26 +57,26 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
         initial_value_threshold: As in `ModelCheckpoint`, a number that the first value has to
             beat; or `"saved"`: the best value among the valid files that an earlier training saved
             under this `filepath` with this `monitor`, so that a restarted training does not
-            overwrite its best model by a worse one. None: the first value counts as best. As in
-            stock Keras a second `fit` with the same callback goes on with the best value so far;
-            for folds, make a callback with its own `filepath` for each.
+            overwrite its best model by a worse one; the first save reads it whole. None: the first
+            value counts as best. As in stock Keras a second `fit` with the same callback goes on
+            with the best value so far; for folds, make a callback with its own `filepath` for each.
         background: Write in a thread while the training goes on.
         keep_last: Keep this many of the newest files. Needs a `filepath` with `{...}`.
         keep_best: Keep this many of the files with the best monitored value; of equal ones, the
             earlier. With both, what either keeps is kept; with `keep_best` alone, the newest file
             stays as well. What cannot be ranked stays: files saved under another `monitor`, and
             files without a value while there are fewer than `keep_best` with one. Only files under
-            this `filepath` that have a record are ever deleted, those of earlier trainings
-            included, and only after a new file is on the disk under its name.
+            this `filepath` that have a record, and the name they were saved with, are ever deleted,
+            those of earlier trainings included, and only after a new file has its name.
 
     Memory: with `background=True`, up to two copies of the state (weights and optimizer, for Adam
     12 bytes per parameter) beyond the training's own.
 
     Raises:
         ValueError: Arguments that contradict each other, two callbacks with the same `filepath` in
-            one `fit`, a name with no room for the endings of the files beside it, or an array in a
-            name.
-        BlockingIOError: Another process, or another training of this one, saves the same files.
+            one `fit`, a name with no room for the endings of the files beside it or that begins
+            with a dot, or an array in a name.
+        BlockingIOError: Another process, or another training of this one, uses this `filepath`.
         OSError: A file could not be saved; see above.
 
     Example:
@@ -113,8 +115,6 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
             initial_value_threshold=None if self._go_on_from_saved else initial_value_threshold,
         )
         keras_private.set_best(self)
-        if "://" in self.filepath:
-            raise ValueError(f"only local files can be made durable, not {self.filepath}")
         self._place = Place(self.filepath)
         for name, number in (("keep_last", keep_last), ("keep_best", keep_best)):
             if number is None:
@@ -148,6 +148,7 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
+        self.batches_before = 0
         self._place.refuse_a_name_without_room()
         self._reserve()
         self._said.clear()
@@ -156,14 +157,10 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
 
     def _reserve(self):
         """Lock the files, and finish or undo what a crash left of them."""
-        try:
+        with errors.of_the_place(os.path.realpath(self.filepath)):
             os.makedirs(self._place.folder, exist_ok=True)
             self._lock.acquire(Fit(self))
             newest = self._saved_files.finish_what_a_crash_left()
-        except BlockingIOError:
-            raise
-        except OSError as error:
-            raise errors.explained(error, os.path.realpath(self.filepath)) from None
         self._last_saved_at = max(self._last_saved_at, newest)
 
     def on_train_end(self, logs=None):
@@ -193,17 +190,21 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
         return {name: getattr(self, name) for name in self._STATE}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `get_state` returned."""
+        """Go on from what `get_state` returned; with `"saved"`, from a better file since then."""
         for name in self._STATE:
             setattr(self, name, state[name])
 
     _STATE = (
         "best",
         "_best_on_disk",
-        "_go_on_from_saved",
         "_batches_seen_since_last_saving",
         "_last_batch_seen",
     )
+
+    def all_saved(self) -> bool:
+        """Wait for the saves that are under way. Whether every one to this day is on the disk."""
+        saves = self.saves_under_way()
+        return not self._writer.unsaved and all(save.exception() is None for save in saves)
 
     def saves_under_way(self) -> list[concurrent.futures.Future]:
         """For `ExactBackupAndRestore`: the saves that are not on the disk yet."""
@@ -259,7 +260,7 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
         if self.save_best_only and not self._is_best(value, path, epoch):
             return
         if self.verbose > 0 and not self.save_best_only:
-            _print(f"\nEpoch {epoch + 1}: saving model to {path}")
+            errors.show(f"\nEpoch {epoch + 1}: saving model to {path}")
         self._start_saving(path, epoch, batch, value)
 
     def _is_best(self, value, path, epoch):
@@ -275,14 +276,13 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
             value < self.best if self._lower_is_better() else value > self.best
         ):
             if self.verbose > 0:
-                _print(f"\nEpoch {epoch + 1}: {self.monitor} did not improve from {best}")
+                errors.show(f"\nEpoch {epoch + 1}: {self.monitor} did not improve from {best}")
             return False
         if self.verbose > 0:
-            _print(
+            errors.show(
                 f"\nEpoch {epoch + 1}: {self.monitor} improved from {best} to {value:.5f}, "
                 f"saving model to {path}"
             )
-        self.best = value
         return True
 
     def _say_that_nothing_can_be_ranked(self, logs):
@@ -313,6 +313,7 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
         self._saves_started += 1
         temporary = self._place.temporary(path, self._saves_started % 2)
         self._last_saved_at = records.time_of_save(after=self._last_saved_at)
+        best = self.best if value is None else value
         record = {
             "file": name,
             "template": self._place.template,
@@ -321,7 +322,7 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
             "monitor": self.monitor,
             "mode": self._mode_for_record(),
             "value": value if records.is_number(value) else None,
-            "best": self.best if self.save_best_only and records.is_number(self.best) else None,
+            "best": best if self.save_best_only and records.is_number(best) else None,
             "saved_at": self._last_saved_at,
             "versions": records.versions(),
         }
@@ -335,6 +336,8 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
             self._writer.fail(path, error)
         else:
             self._writer.submit(path, lambda: self._write(write, temporary, path, record))
+        if self.save_best_only:
+            self.best = best
         if not self.background:
             self.wait()
 
@@ -367,7 +370,7 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
             raise
         self._prune(path)
         if self.verbose > 0:
-            _print(f"\nEpoch {record['epoch']}: finished saving model to {path}")
+            errors.show(f"\nEpoch {record['epoch']}: finished saving model to {path}")
         return record
 
     def _prune(self, just_saved):
@@ -389,7 +392,3 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
                         f"{others[0]}{' ...' if len(others) > 1 else ''}"
                     )
                 )
-
-
-def _print(text):
-    print(text.encode(errors="backslashreplace").decode())

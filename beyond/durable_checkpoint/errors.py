@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import shutil
+from collections.abc import Iterator
 
 # What a disk, a folder or its permissions answer. Other errors are those of the program.
 _NAMES = """
@@ -46,6 +47,12 @@ def one_line(text: str) -> str:
     )
 
 
+def show(text: str) -> None:
+    """Print what `verbose` asks for. That nobody reads it any more is no reason to lose a save."""
+    with contextlib.suppress(OSError):
+        print(text.encode(errors="backslashreplace").decode())
+
+
 def explained(error: BaseException, path: str, who: str = "DurableCheckpoint") -> OSError:
     """The same error with the path, the free space, and what has become of the old file."""
     folder = os.path.dirname(path)
@@ -60,6 +67,17 @@ def explained(error: BaseException, path: str, who: str = "DurableCheckpoint") -
             f"{getattr(error, 'strerror', None) or error}"
         ),
     )
+
+
+@contextlib.contextmanager
+def of_the_place(path: str) -> Iterator[None]:
+    """Explain an `OSError` with `path`; that a lock is held by another one explains itself."""
+    try:
+        yield
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise explained(error, path) from None
 
 
 def number_of(error: BaseException) -> int | None:

@@ -18,13 +18,14 @@ from . import (
     fits,
     records,
     same_training,
+    tracked,
     what_is_kept,
 )
 from .batches import ShuffledBatches
 from .checkpoint import DurableCheckpoint
 from .locks import FileLock
+from .places import refuse_if_remote
 from .signals import Asked, say
-from .tracked import Tracked
 from .writer import BackgroundWriter
 
 
@@ -56,9 +57,9 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
     - Files are replaced as `DurableCheckpoint` does it, in the background, and two generations are
       kept: if the newer one is damaged, training goes on from the older, and one line says so.
     - A backup of another network, optimizer, backend or order of the data is refused.
-    - SIGTERM and SIGINT (Ctrl-C) let the batch end, make a backup and end the process, with status
-      143 (128 + 15) or 130 (128 + 2); the same command goes on from there. During validation they
-      wait for its end. A second one ends the process at once.
+    - SIGTERM and SIGINT (Ctrl-C) let the batch end, make a backup if its position is known, and end
+      the process with status 143 (128 + 15) or 130 (128 + 2); the same command goes on. During
+      validation they wait for its end. A second one ends the process at once.
     - No epoch is left behind on the model: a later `fit` begins where it is told to.
 
     The state is taken, and put back, between two calls of Keras: before an epoch begins or before a
@@ -73,8 +74,8 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         backup_dir: A folder for this call of `fit` alone.
         save_freq: `"epoch"`, or a number of batches between two backups.
         double_checkpoint: Accepted as in the original; two generations are kept in any case.
-        delete_checkpoint: Delete the backup when training has ended. With False it stays, and the
-            same program run again trains nothing and has the trained model.
+        delete_checkpoint: Delete the backup when training has ended and what checkpoints in `track`
+            saved is on the disk. With False it stays, and the same program trains nothing again.
         track: Objects whose state belongs to the training: callbacks (`EarlyStopping` with its best
             weights, `ReduceLROnPlateau`, checkpoints), `ShuffledBatches`,
             `keras.random.SeedGenerator`, layers outside of the model, `numpy.random.Generator`,
@@ -91,9 +92,10 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         ValueError: The backup is of a different training, or of a later epoch than `fit` is to end
             with (what differs is named; nothing is changed on the disk, and no number in the
             model); the model is not built; `ShuffledBatches` in `track` is not what `fit` trains
-            on; the model has state that cannot be kept.
+            on; the model has state that cannot be kept; two callbacks use one `backup_dir`.
+        TypeError: What is in `track`, or reported to the history, cannot be kept.
         CorruptCheckpointError: There are backups, and all are damaged.
-        BlockingIOError: Another process is training with the same `backup_dir`.
+        BlockingIOError: Another training, of any process, uses the same `backup_dir`.
         OSError: `backup_dir` cannot be used, or had no room for the backup that a signal asked for.
             A backup that fails otherwise is a warning, and the older one stays.
         SystemExit: After a signal.
@@ -128,13 +130,14 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             )
         super().__init__(backup_dir, save_freq, double_checkpoint, delete_checkpoint)
         self.track = list(track)
-        data = [tracked for tracked in self.track if isinstance(tracked, ShuffledBatches)]
+        data = [thing for thing in self.track if isinstance(thing, ShuffledBatches)]
         if len(data) > 1:
             raise ValueError("one training has one ShuffledBatches in track")
         self._data = data[0] if data else None
         self.background = background
         self.signals = tuple(signals)
         self.filepath = os.fspath(backup_dir)
+        refuse_if_remote(self.filepath)
         self._folder = os.path.realpath(backup_dir)
         self._spare_buffers: list[list] = []
         self._failed: OSError | None = None
@@ -154,7 +157,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             os.path.join(self._folder, f".{backup_file.TAG}.lock"), self.filepath, self._writer
         )
         self._asked = Asked(
-            signals,
+            self.signals,
             lambda frame: fits.is_running_in(frame, self._model),
             self._what_follows_a_signal,
         )
@@ -172,7 +175,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         self._backed_up = self._found = self._failed = None
         self._expect_whole_epochs()
         self.model._initial_epoch = None
-        self._tracked = [Tracked(thing) for thing in self.track]
+        self._tracked = [tracked.Tracked(thing) for thing in self.track]
         self._swaps = [
             swap
             for swap in fits.of_this_fit(keras.callbacks.SwapEMAWeights)
@@ -180,15 +183,11 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         ]
         what_is_kept.check(self._model, self._tracked, self.filepath)
         what_is_kept.check_data(self._data, self.save_freq, self.params.get("steps"), self.filepath)
-        try:
+        with errors.of_the_place(self._folder):
             os.makedirs(self._folder, exist_ok=True)
             self._lock.acquire(fits.Fit(self))
             for name in os.listdir(self._folder):
                 files.finish_or_remove(self._folder, name, backup_file.TAG)
-        except BlockingIOError:
-            raise
-        except OSError as error:
-            raise errors.explained(error, self._folder) from None
         try:
             self._find_a_backup()
         except BaseException:
@@ -214,9 +213,9 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         validation = fits.validation_data_of_this_fit()
         if isinstance(validation, ShuffledBatches) and validation is not self._data:
             validation.start(epoch)  # else it would begin anew with its first order
-        for tracked in self.track:
-            if isinstance(tracked, DurableCheckpoint):
-                tracked.batches_before = batch
+        for thing in self.track:
+            if isinstance(thing, DurableCheckpoint):
+                thing.batches_before = batch
         if batch:
             # The rest of an epoch is shorter than `fit` was told; it would warn of lost data.
             self._shortened = warnings.catch_warnings()
@@ -264,7 +263,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         self._collect(waiting_for_at_most=0)
         self._asked.release()
         asked, failed = self._asked.signal, self._failed
-        if asked is None and self.delete_checkpoint:
+        if asked is None and self.delete_checkpoint and tracked.all_is_saved(self.track):
             backup_file.delete_all(self._folder)
         self._close()
         with contextlib.suppress(OSError):

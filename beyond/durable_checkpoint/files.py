@@ -12,13 +12,15 @@ import json
 import os
 import threading
 import time
+import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from . import records, system
+from . import errors, records, system
 from .hdf5 import CHUNK_BYTES
 
+FIRST_OF_ZIP = (1980, 1, 1, 0, 0, 0)  # the earliest time that an archive can note
 # Name and size in bytes of what is in a file, and a function that returns its pieces.
 Pieces = Callable[[], Iterable[Any]]
 Member = tuple[str | None, int, Pieces]
@@ -43,7 +45,7 @@ def write_and_compare(temporary: str, members: Sequence[Member]) -> str:
         else:
             with zipfile.ZipFile(file, "w") as archive:
                 for name, size, pieces in members:
-                    info = zipfile.ZipInfo(str(name), time.localtime()[:6])
+                    info = zipfile.ZipInfo(str(name), max(time.localtime()[:6], FIRST_OF_ZIP))
                     info.external_attr = 0o600 << 16
                     large = size > zipfile.ZIP64_LIMIT
                     with archive.open(info, "w", force_zip64=large) as member:
@@ -111,6 +113,9 @@ def publish(temporary: str, path: str, record: records.Record, tag: str) -> None
     Raises:
         OSError: It could not be renamed; the old files are as they were.
 
+    Once it has its name it counts as saved. If checksum or record then cannot get theirs, a warning
+    says so: `verify` knows the pending record, and the next save or training completes them.
+
     After each line a crash leaves a file under `path` that `verify` accepts, if there was one:
     the record goes to the disk first, under its pending name, so that the checksums of both the
     old and the new file are known while they are exchanged.
@@ -121,6 +126,8 @@ def publish(temporary: str, path: str, record: records.Record, tag: str) -> None
     pending = os.path.join(folder, f".{tag}.pending.{name}.json")
     checksum = os.path.join(folder, f".{tag}.saving.{name}.sha256")
     try:
+        if os.path.exists(pending):
+            finish_or_remove(folder, os.path.basename(pending), tag)
         _write_durably(checksum, records.checksum_line(path, record))
         _write_durably(pending, json.dumps(record, indent=1).encode())
         system.sync_folder(folder)
@@ -129,10 +136,15 @@ def publish(temporary: str, path: str, record: records.Record, tag: str) -> None
         clear_away(pending)
         clear_away(checksum)
         raise
-    system.sync_folder(folder)
-    system.replace(checksum, f"{path}.sha256")
-    system.replace(pending, f"{path}.json")
-    system.sync_folder(folder)
+    try:
+        system.sync_folder(folder)
+        system.replace(checksum, f"{path}.sha256")
+        system.replace(pending, f"{path}.json")
+        system.sync_folder(folder)
+    except OSError as error:
+        with contextlib.suppress(Exception):  # a warning may have been made an error
+            said = errors.one_line(f"{path} is saved; its checksum and record will follow: {error}")
+            warnings.warn(said)
 
 
 def finish_or_remove(folder: str, name: str, tag: str) -> bool:

@@ -1,11 +1,17 @@
-"""Everything private of Keras that this package uses. Each name is pinned by a test.
+"""Every private name of Keras that this package uses: functions here, attributes where it is said.
 
 - `H5IOStore`, `DiskIOStore`, `_save_state`, `_load_state`, `_serialize_model_as_json` and
   `get_attr_skipset` of `keras.src.saving.saving_lib`, with `KerasSaveable`: what Keras saves
 - `BaseOptimizer.save_own_variables`, which hands over copies; see `_optimizers_hand_over_variables`
-- `_save_model`, `_get_file_path`, `_set_monitor_op`, `monitor_op`, `best` and `_current_epoch` of
-  `ModelCheckpoint`, used by `checkpoint.py`
+- `_save_model`, `_get_file_path`, `_set_monitor_op`, `monitor_op`, `best`, `_current_epoch`, and of
+  its state `_batches_seen_since_last_saving` and `_last_batch_seen` of `ModelCheckpoint`
+  (`checkpoint.py`); `_current_epoch`, `_weights_path`, `_model`, `_params` of callbacks
+  (`exact.py`, `tracked.py`)
 - `_initial_epoch` of `Model`, as in the stock `BackupAndRestore`; `_symbolic_build` of `Model`
+- `_user_metrics`, `_user_weighted_metrics`, `_user_loss`, `_inbound_nodes`, `_outbound_nodes` and
+  `_jax_state` of models and layers, by which `reach.py` orders and passes over attributes
+- `_tracker` of whatever has attributes; `_storage` and `_last_wrapped_list_snapshot` of lists that
+  TensorFlow has wrapped: what `strict.py` puts back into an optimizer
 - `tf` of `keras.src.saving.serialization_lib`; see `_tensorflow_only_if_imported`
 - `global_seed_generator` of `keras.src.random`: the random numbers that are drawn without a seed
 - `_trainable_variables` of an optimizer: what it was built with

@@ -8,6 +8,16 @@ from . import templates
 LONGEST_NAME = 255  # bytes, on every usual file system
 
 
+def refuse_if_remote(path: str) -> None:
+    """Raise unless `path` is one of this machine's file systems.
+
+    Raises:
+        ValueError: It is an address, such as `gs://bucket/model.keras`.
+    """
+    if "://" in path:
+        raise ValueError(f"only local files can be made durable, not {path}")
+
+
 class Place:
     """The `filepath` of a callback, taken apart.
 
@@ -19,9 +29,18 @@ class Place:
         in_subfolders: Whether there is a placeholder before the name.
 
     A relative path stays where it was, also if the program changes to another folder.
+
+    Raises:
+        ValueError: The path is remote, or the name begins with a dot, as temporary files do.
     """
 
     def __init__(self, filepath: str):
+        refuse_if_remote(filepath)
+        if os.path.basename(filepath).startswith("."):
+            raise ValueError(
+                f"{filepath}: names that begin with a dot are those of temporary files, which are "
+                "passed over when checkpoints are looked for. Choose another name."
+            )
         self.filepath = filepath
         # A link stays one: what it points to is replaced.
         path = os.path.realpath(filepath) if os.path.islink(filepath) else filepath

@@ -5,10 +5,9 @@ import os
 from collections.abc import Iterable
 
 from . import files, records, templates
-from .errors import CorruptCheckpointError
 from .places import Place
 from .records import Record
-from .validity import ENDINGS, verify
+from .validity import ENDINGS
 
 
 class SavedFiles:
@@ -48,16 +47,18 @@ class SavedFiles:
             if name.startswith(".") or not name.endswith(".json") or not os.path.exists(path):
                 continue
             record = records.read_if_possible(path)
-            if record and record.get("template") == self.place.template:
+            if not record or record.get("template") != self.place.template:
+                continue
+            if record.get("file") == os.path.basename(path):  # else it is a copy of the user's
                 found.append((path, record))
         return found
 
     def best(self, monitor: str, lower_is_better: bool) -> float | None:
         """The best value of `monitor` among the valid files, None if there is none."""
         for path, record in _ranked(self.records(), monitor, lower_is_better):
-            with contextlib.suppress(CorruptCheckpointError, OSError):
-                verify(path)
-                return record["value"]
+            with contextlib.suppress(OSError):
+                if records.applies(record, path):
+                    return record["value"]
         return None
 
     def prune(
@@ -119,7 +120,7 @@ class SavedFiles:
                     files.remove(f"{of}.sha256")
                     files.remove(path)
         for path, record in self.records():
-            if not _is_noted(path, record):
+            if not _is_noted(path, record) and records.applies(record, path):
                 files.note_checksum(path, record, self.place.tag)
         return max(filter(records.is_time, times))
 

@@ -1,5 +1,6 @@
 """SIGTERM and Ctrl-C let a batch end before they end the process."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -57,4 +58,5 @@ class Asked:
 
 def say(line: str) -> None:
     """Print to the error output. In a signal handler `print` fails if the program just prints."""
-    os.write(2, f"{line}\n".encode(errors="backslashreplace"))
+    with contextlib.suppress(OSError):  # the terminal is gone
+        os.write(2, f"{line}\n".encode(errors="backslashreplace"))

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from .batches import ShuffledBatches
+from .checkpoint import DurableCheckpoint
 from .encoding import can_be_encoded, encoded
 from .keras_private import KerasSaveable
 from .training import TrainingState
@@ -104,6 +105,14 @@ class Tracked:
             thing.bit_generator.state = state
         elif isinstance(thing, keras.callbacks.Callback):
             vars(thing).update(state)
+
+
+def all_is_saved(track: list) -> bool:
+    """Wait for the saves of checkpoints in `track`. Whether all they ever saved is on the disk.
+
+    Before that no backup may be deleted: a crash would leave neither the file nor the backup.
+    """
+    return all(one.all_saved() for one in track if isinstance(one, DurableCheckpoint))
 
 
 def _state_of_saveable(thing):

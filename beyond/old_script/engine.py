@@ -1,6 +1,7 @@
 """One walk over a script, in which every rule is asked at its places."""
 
 import collections
+import re
 
 import libcst as cst
 
@@ -85,11 +86,18 @@ class Rewriter(walks.Transformer):
     def leave_Dict(self, original_node, updated_node):
         return self._expression("Dict", original_node, updated_node)
 
+    def leave_BinaryOperation(self, original_node, updated_node):
+        return self._expression("BinaryOperation", original_node, updated_node)
+
     def leave_Comparison(self, original_node, updated_node):
         return self._expression("Comparison", original_node, updated_node)
 
     def leave_SimpleString(self, original_node, updated_node):
         return self._text(original_node, updated_node)
+
+    def leave_UnaryOperation(self, original_node, updated_node):
+        new = self._script.strings.get(original_node)
+        return updated_node if new is None else cst.parse_expression(new)
 
     def leave_FormattedStringText(self, original_node, updated_node):
         return self._text(original_node, updated_node)
@@ -166,7 +174,7 @@ class Rewriter(walks.Transformer):
         if not lines and not definitions:
             return updated_node
         body = list(updated_node.body)
-        at = _after_imports(body)
+        at = _after_imports(body, self._script.definitions)
         first = _before_imports(body)
         if definitions:
             blank = cst.EmptyLine(indent=False)
@@ -208,13 +216,19 @@ def _before_imports(body):
     return first
 
 
-def _after_imports(body):
-    """The place after the imports that stand together at the top."""
+def _after_imports(body, names):
+    """The place after the imports at the top, and before the first line that says one of `names`.
+
+    Notebooks and pasted scripts import between other lines, too.
+    """
+    words = re.compile(rf"\b(?:{'|'.join(map(re.escape, names)) or chr(0)})\b")
     last = -1
     for index, statement in enumerate(body):
         if _is_import(statement):
             last = index
-        elif isinstance(statement, (cst.ClassDef, cst.FunctionDef)):
+        elif isinstance(statement, (cst.ClassDef, cst.FunctionDef)) or (
+            names and words.search(cst.Module([statement]).code)
+        ):
             break
     if last >= 0:
         return last + 1

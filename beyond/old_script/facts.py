@@ -22,11 +22,13 @@ class Facts(walks.Visitor):
         losses: The losses that are named by a text.
         own_methods: Methods that classes of the script define and Keras does not call.
         generators: Functions of the script that yield.
+        yielded: Function -> what it yields.
         changes_rate: A callback or a line changes the learning rate.
         keras_1: A word that only Keras 1 had.
         keras_2: A word that Keras 1 did not have.
         keras_3: A module that Keras 1 and 2 did not have.
         validates: Some `fit` has validation data (or passes arguments that cannot be seen).
+        later_layers: Calls of the layers that follow in a `Sequential`.
         first_layers: Call of a first layer -> the statement or list that it stands in.
         backend: Names of `keras.backend` that are used.
         lambdas: There is a `Lambda` layer of a Python lambda.
@@ -46,10 +48,12 @@ class Facts(walks.Visitor):
         self.own_methods: set[str] = set()
         self.own_classes: dict[str, bool] = {}
         self.generators: set[str] = set()
+        self.yielded: dict[str, list[cst.CSTNode | None]] = {}
         self.changes_rate = self.keras_1 = self.keras_2 = self.keras_3 = False
         self.validates = self.fits = self.lambdas = False
         self.shows_accuracy = False
-        self.first_layers: dict[cst.Call, cst.CSTNode] = {}
+        self._layers = first_layers.Layers()
+        self.first_layers, self.later_layers = self._layers.first, self._layers.later
         self.backend: set[str] = set()
         self.last_activations: set[str] = set()
         self.calls: list[cst.Call] = []
@@ -61,6 +65,7 @@ class Facts(walks.Visitor):
         self.validation_attributes: set[str] = set()
         self.targets: set[cst.CSTNode] = set()
         self.subscripted: set[cst.CSTNode] = set()
+        self.subscripts: list[cst.Subscript] = []
         self.entered: set[cst.Call] = set()
         self._trainable: dict[str, set[str]] = {}
         self._functions: list[str] = []
@@ -140,6 +145,7 @@ class Facts(walks.Visitor):
     def visit_Yield(self, node):
         if self._functions:
             self.generators.add(self._functions[-1])
+            self.yielded.setdefault(self._functions[-1], []).append(node.value)
 
     def visit_Return(self, node):
         if self._functions and self._nest.count("class") == 0:
@@ -204,6 +210,11 @@ class Facts(walks.Visitor):
         return [name for name, values in self._trainable.items() if values == {"False"}]
 
     @property
+    def freezes(self) -> bool:
+        """Whether something is set to `trainable = False`."""
+        return any("False" in values for values in self._trainable.values())
+
+    @property
     def builds_functional(self) -> bool:
         """Whether a model is built from inputs and outputs."""
         return bool(self.called & {"keras.Model", "keras.models.Model"})
@@ -222,6 +233,8 @@ class Facts(walks.Visitor):
         self.calls.append(node)
         self.flow.call(node)
         full = self._script.names.full(node.func)
+        if full == "keras.callbacks.LambdaCallback":
+            self.flow.logs_of_lambdas(node)
         self.called.add(full)
         words = {arg.keyword.value: arg.value for arg in node.args if arg.keyword is not None}
         of_keras_1 = KERAS_1 & set(words)
@@ -344,6 +357,9 @@ class Facts(walks.Visitor):
         self.inner.add(node.name)
 
     def visit_For(self, node):
+        if isinstance(node.iter, (cst.Tuple, cst.List)):
+            for element in node.iter.elements:
+                self._assign(node.target, element.value)
         if isinstance(node.target, cst.Name) and dotted(node.iter).endswith(".layers"):
             self.layer_variables.add(node.target.value)
         sliced = isinstance(node.iter, cst.Subscript) and dotted(node.iter.value)
@@ -352,6 +368,10 @@ class Facts(walks.Visitor):
 
     def visit_Subscript(self, node):
         self.subscripted.add(node.value)
+        index = node.slice[0].slice if len(node.slice) == 1 else None
+        key = getattr(index, "value", None)
+        if isinstance(key, (cst.Name, cst.Attribute, cst.BinaryOperation)):
+            self.subscripts.append(node)
 
     def visit_Attribute(self, node):
         if isinstance(node.value, cst.Attribute):
@@ -366,15 +386,10 @@ class Facts(walks.Visitor):
     def visit_IndentedBlock(self, node):
         if len(node.body) == 1:
             self.alone.add(node.body[0])
-        self.first_layers.update(first_layers.added(self._script.names, node.body))
+        self._layers.note_block(self._script.names, node.body)
 
     def visit_Module(self, node):
-        self.first_layers.update(first_layers.added(self._script.names, node.body))
+        self._layers.note_block(self._script.names, node.body)
 
     def leave_Call(self, original_node):
-        if self._script.names.full(original_node.func) in first_layers.SEQUENTIAL:
-            for arg in original_node.args:
-                if isinstance(arg.value, (cst.List, cst.Tuple)) and arg.value.elements:
-                    first = arg.value.elements[0].value
-                    if isinstance(first, cst.Call):
-                        self.first_layers[first] = arg.value
+        self._layers.note_list(self._script.names, original_node)

@@ -9,7 +9,7 @@ import re
 
 import libcst as cst
 
-from . import old_endings, whose
+from . import old_endings, watched, whose
 from .names import dotted
 from .origins import is_model
 from .paths import ends
@@ -190,6 +190,7 @@ def plan(scripts: list) -> None:
         here = [use for use in found if use.script is script]
         kept = {old_ending(use.text) for use in here if use.node not in script.strings} - {""}
         old_endings.follow(script, renamed, {use.node for use in here}, kept, folders)
+        watched.plan(script)
 
 
 def old_ending(text: str) -> str:

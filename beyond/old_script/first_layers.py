@@ -2,9 +2,48 @@
 
 import libcst as cst
 
+from .literals import literal
 from .names import dotted
 
 SEQUENTIAL = {"keras.Sequential", "keras.models.Sequential"}
+# mode of `merge` in Keras 1 -> the function and the layer of today.
+MERGE_MODES = {
+    "concat": ("concatenate", "Concatenate"),
+    "sum": ("add", "Add"),
+    "mul": ("multiply", "Multiply"),
+    "ave": ("average", "Average"),
+    "max": ("maximum", "Maximum"),
+    "dot": ("dot", "Dot"),
+}
+
+
+class Layers:
+    """The layers of the networks of a script.
+
+    Attributes:
+        first: Call of a first layer -> the statement or list that it stands in.
+        later: Calls of those that follow.
+    """
+
+    def __init__(self):
+        self.first: dict[cst.Call, cst.CSTNode] = {}
+        self.later: set[cst.Call] = set()
+
+    def note_block(self, names, body) -> None:
+        """Note what is added to a network in one block of statements."""
+        self.first.update(added(names, body))
+        self.later.update(later(names, body))
+
+    def note_list(self, names, call) -> None:
+        """Note the layers of `Sequential([…])`."""
+        if names.full(call.func) not in SEQUENTIAL:
+            return
+        for arg in call.args:
+            if isinstance(arg.value, (cst.List, cst.Tuple)) and arg.value.elements:
+                first, *others = (element.value for element in arg.value.elements)
+                if isinstance(first, cst.Call):
+                    self.first[first] = arg.value
+                self.later.update(one for one in others if isinstance(one, cst.Call))
 
 
 def added(names, body) -> dict[cst.Call, cst.CSTNode]:
@@ -36,5 +75,74 @@ def added(names, body) -> dict[cst.Call, cst.CSTNode]:
     return found
 
 
+def later(names, body) -> set[cst.Call]:
+    """Layers that are added to a `Sequential` of this block after its first one.
+
+    Arguments:
+        names: The names of the script.
+        body: Statements of one block.
+    """
+    found: set[cst.Call] = set()
+    begun: dict[str, bool] = {}  # name of a network -> whether it has a layer
+    for statement in body:
+        for small in getattr(statement, "body", ()) if _is_line(statement) else ():
+            if isinstance(small, cst.Assign):
+                made = small.value
+                of_keras = isinstance(made, cst.Call) and names.full(made.func) in SEQUENTIAL
+                name = dotted(small.targets[0].target)
+                begun.pop(name, None)
+                if of_keras:
+                    begun[name] = _has_layers(made)
+            elif isinstance(small, cst.Expr) and isinstance(small.value, cst.Call):
+                call = small.value
+                if isinstance(call.func, cst.Attribute) and call.func.attr.value == "add":
+                    name = dotted(call.func.value)
+                    if begun.get(name) and len(call.args) == 1:
+                        if isinstance(call.args[0].value, cst.Call):
+                            found.add(call.args[0].value)
+                    elif name in begun:
+                        begun[name] = True
+    return found
+
+
+def _is_line(statement):
+    return isinstance(statement, cst.SimpleStatementLine)
+
+
 def _has_layers(call):
     return any(arg.keyword is None or arg.keyword.value == "layers" for arg in call.args)
+
+
+def merged(script) -> dict[tuple, cst.Call]:
+    """(scope, name) of each `Sequential` that begins with `Merge` -> the call of `Merge`.
+
+    Only what a rule can write anew: a list of names, and a mode with a function.
+
+    Arguments:
+        script: The script.
+    """
+    if script.merged is None:
+        script.merged = {}
+        for call, statement in script.facts.first_layers.items():
+            if script.names.full(call.func) != "keras.layers.Merge" or not _is_known(call):
+                continue
+            if isinstance(statement, cst.SimpleStatementLine):
+                owner = statement.body[0].value.func.value
+                if isinstance(owner, cst.Name):
+                    script.merged[script.binder(owner), owner.value] = call
+    return script.merged
+
+
+def _is_known(call):
+    if not call.args or call.args[0].keyword is not None or any(arg.star for arg in call.args):
+        return False
+    given = call.args[0].value
+    if not isinstance(given, (cst.List, cst.Tuple)) or len(given.elements) < 2:
+        return False
+    if not all(isinstance(one.value, (cst.Name, cst.Attribute)) for one in given.elements):
+        return False
+    if any(arg.keyword is None for arg in call.args[1:]):
+        return False
+    words = {arg.keyword.value: arg.value for arg in call.args[1:]}
+    mode = literal(words["mode"]) if "mode" in words else "sum"
+    return mode in MERGE_MODES and set(words) <= {"mode", "concat_axis", "dot_axes", "name"}

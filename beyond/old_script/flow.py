@@ -23,6 +23,7 @@ class Flow:
         self._options: dict[str, list[cst.BaseExpression]] = {}
         self._calls: dict[str, list[cst.Call]] = {}
         self._logs: set[tuple[object, str]] = set()
+        self._busy: set[cst.CSTNode] = set()
 
     # ------------------------------------------------------------------ gathering
 
@@ -52,6 +53,13 @@ class Flow:
                 self._logs.add(key)
             if of_callback and node.name.value.startswith("on_train_") and index == 1:
                 self._logs.add(key)
+
+    def logs_of_lambdas(self, node: cst.Call) -> None:
+        """Note the `logs` of the functions that a `LambdaCallback` is given."""
+        for arg in node.args:
+            params = arg.value.params.params if isinstance(arg.value, cst.Lambda) else ()
+            if len(params) == 2:
+                self._logs.add(self._key(params[1].name))
 
     def option(self, name: str, default: cst.BaseExpression) -> None:
         """Note the default of an option of the command line."""
@@ -91,11 +99,22 @@ class Flow:
                 return list(self._options[name])
             return [
                 element.value
-                for made in (self.values(node.value) if name is not None else ())
-                for element in (made.elements if isinstance(made, cst.Dict) else ())
+                for made in (self._dictionaries(node.value) if name is not None else ())
+                for element in made.elements
                 if isinstance(element, cst.DictElement) and literal(element.key) == name
             ]
         return []
+
+    def _dictionaries(self, node, depth=0):
+        """The dictionaries of the script that an expression may mean."""
+        if isinstance(node, cst.Dict):
+            return [node]
+        if depth > 6 or node in self._busy:  # as in `options = options['train']`
+            return []
+        self._busy.add(node)
+        found = [one for v in self.values(node) for one in self._dictionaries(v, depth + 1)]
+        self._busy.discard(node)
+        return found
 
     def is_parameter(self, node: cst.CSTNode) -> bool:
         """Whether a name is the parameter of a function of the script."""

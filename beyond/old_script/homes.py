@@ -121,6 +121,7 @@ GONE = {
         "multi_gpu_model",
     ): "the model is used as it is, on one GPU; for several, build "
     "and compile the model under tf.distribute.MirroredStrategy().scope()",
+    ("keras.preprocessing.text", "base_filter"): "Tokenizer leaves these characters out by itself",
     ("keras.utils", "print_summary"): "write model.summary() for print_summary(model)",
     ("keras.utils", "HDF5Matrix"): "read the array with h5py: h5py.File(path)[name][:]",
     ("keras.utils", "accuracy"): "write numpy.mean(predicted == expected)",

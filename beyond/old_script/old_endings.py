@@ -87,8 +87,11 @@ def follow(
         if not (reads and not _matches(text, renamed)):
             left.append((node, around, text, reads))
     alone = not foreign and not _reads_hdf5(script)
+    # Other scripts of the folder may have files of their own; the own ones are meant first.
+    names = {_key(node) for node in known}
+    own = {name: change for name, change in renamed.items() if name in names} or renamed
     for node, around, text, reads in left:
-        if alone and _exact(script, node, around, text, renamed, kept):
+        if alone and _exact(script, node, around, text, own, kept):
             continue
         _list(script, node, text, renamed, reads)
     _list_cuts(script, texts.cuts, renamed)
@@ -129,7 +132,10 @@ def _is_told(around):
     if around and isinstance(around[0], cst.Expr):
         return True
     for one in around:
-        if isinstance(one, cst.Arg) and one.keyword is not None and one.keyword.value == "help":
+        if isinstance(one, cst.Arg) and getattr(one.keyword, "value", "") in (
+            "help",
+            "save_format",
+        ):
             return True
         if isinstance(one, cst.Call) and _name(one) != "format":
             return _name(one) in TELLS
@@ -159,6 +165,11 @@ def _changes(text, renamed, around, folders):
         for name, change in renamed.items()
         if (pattern := pattern_of(name)) is not None and pattern.match(key)
     }
+
+
+def _key(node):
+    text = literal(node) if isinstance(node, cst.SimpleString) else getattr(node, "value", None)
+    return key_of(text) if isinstance(text, str) else None
 
 
 def folder_of(text: str) -> str:
@@ -276,7 +287,28 @@ def _list_cuts(script, cuts, renamed):
     for node, count in cuts:
         for change in sorted(set(renamed.values())):
             was, will = change.split("\0")
-            if was and len(was) == count:
-                code = script.code(node)
-                said = f"{code}: if this cuts off {was}, write [:-{len(will)}] for {will}"
-                script.late_undecided.append((node, said))
+            if not was or len(was) != count:
+                continue
+            code, number = script.code(node), node.slice[0].slice.upper
+            if _tested(script, node.value, was):
+                new = f"{code.partition('[')[0]}[:-{len(will)}]"
+                script.strings[number] = f"-{len(will)}"
+                why = f"the files of this script end in {will} now"
+                script.names_changed.append((number, code, new, why, False))
+                break
+            said = f"{code}: if this cuts off {was}, write [:-{len(will)}] for {will}"
+            script.late_undecided.append((node, said))
+
+
+def _tested(script, name, was):
+    """Whether a name is asked for an ending that is another one now."""
+    if not isinstance(name, cst.Name):
+        return False
+    for call in script.facts.calls:
+        if _name(call) == "endswith" and isinstance(call.func.value, cst.Name) and call.args:
+            same = call.func.value.value == name.value
+            same = same and script.binder(call.func.value) is script.binder(name)
+            given = call.args[0].value
+            if same and literal(given) == was and given in script.strings:
+                return True
+    return False

@@ -5,6 +5,8 @@ import pathlib
 import re
 import tempfile
 
+import libcst as cst
+
 from . import comments, engine, filenames, graphs, notebooks, sources
 from .errors import OldScriptError
 from .report import Change, Findings, Note, Result
@@ -189,6 +191,8 @@ def _mark(script):
     """
     marks = {}
     for number, node in enumerate(script.strings):
+        if isinstance(node, cst.UnaryOperation):
+            continue  # a mark is no number
         quotes = '"' if hasattr(node, "quote") else ""
         mark = f"{quotes}\ue000{number}\ue001{quotes}"
         marks[mark] = node

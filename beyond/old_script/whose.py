@@ -48,24 +48,35 @@ def of_callback(script, callback: cst.Call) -> str | None:
 
 
 def _agreed(script, fits):
-    said = {_of_model(script, call.func.value) for call in fits}
+    said = {_of_model(script, call) for call in fits}
     return said.pop() if len(said) == 1 else None
 
 
-def _of_model(script, node):
-    """The name in all `compile` of a model."""
-    found = set()
+def _of_model(script, fit):
+    """The name in the `compile` that a call of `fit` follows, or in all of its model."""
+    node, compiled = fit.func.value, []
     for call in script.facts.calls:
         func = call.func
-        if not isinstance(func, cst.Attribute) or func.attr.value != "compile":
-            continue
-        if dotted(node) and dotted(func.value) == dotted(node):
-            for index, arg in enumerate(call.args):
-                name = arg.keyword.value if arg.keyword is not None else ""
-                if name == "metrics" or (not name and index == 2):
-                    values = script.facts.flow.values(arg.value) or [arg.value]
-                    found |= set().union(*map(texts_in, values)) & NAMES
+        compiles = isinstance(func, cst.Attribute) and func.attr.value == "compile"
+        if compiles and dotted(node) and dotted(func.value) == dotted(node):
+            compiled.append(call)
+    here = [call for call in compiled if _same(script, call.func.value, node)]
+    before = [call for call in here if script.line(call) <= script.line(fit)]
+    found = set()
+    for call in before[-1:] or here or compiled:
+        for index, arg in enumerate(call.args):
+            name = arg.keyword.value if arg.keyword is not None else ""
+            if name == "metrics" or (not name and index == 2):
+                values = script.facts.flow.values(arg.value) or [arg.value]
+                found |= set().union(*map(texts_in, values)) & NAMES
     return found.pop() if len(found) == 1 else None
+
+
+def _same(script, one, other):
+    """Whether two names mean the same variable; attributes cannot be told apart."""
+    if isinstance(one, cst.Name) and isinstance(other, cst.Name):
+        return script.binder(one) is script.binder(other)
+    return True
 
 
 def _is_fit(call):

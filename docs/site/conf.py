@@ -11,7 +11,7 @@ sys.path[:0] = [str(HERE), str(REPOSITORY / "tools"), str(REPOSITORY / "beyond")
 os.environ["KERAS_BACKEND"] = "jax"  # autodoc imports durable_checkpoint; this one starts faster
 
 _settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
-repository_address = _settings["tool"]["pages"]["repository"]
+repository_address = _settings["tool"]["pages"]["repository"].rstrip("/")
 
 project = "Keras checkpoints by example"
 author = "the contributors"
@@ -29,6 +29,7 @@ extensions = [
     "page_gallery",
     "page_frame",
     "page_search",
+    "page_messages",
 ]
 
 # A staged script is a notebook with its outputs, under the script's own name, so that links from
@@ -62,15 +63,13 @@ html_static_path = ["static"]
 html_css_files = ["pages.css"]
 html_theme = "furo"
 html_title = project
+html_favicon = "static/icon.svg"
 html_copy_source = False
 html_show_sourcelink = False
 html_last_updated_fmt = None
 html_permalinks_icon = "#"
 html_theme_options = {
-    "source_repository": f"{repository_address}/",
-    "source_branch": "main",
-    "source_directory": "",
-    "top_of_page_buttons": ["edit"],
+    # page_links.py adds the link by which a page is edited.
     "light_css_variables": {"color-brand-primary": "#0b5c99", "color-brand-content": "#0b5c99"},
     "dark_css_variables": {"color-brand-primary": "#7cc4ff", "color-brand-content": "#7cc4ff"},
 }

@@ -1,7 +1,10 @@
 """What stands around the text of a page: the other languages, and the links to its notebook."""
 
+import functools
 import posixpath
+import re
 
+import published
 from docutils import nodes
 from sphinx.application import Sphinx
 
@@ -27,6 +30,54 @@ def translation(page: nodes.document) -> str:
     return "part" if any("untranslated" in classes for classes in parts) else "whole"
 
 
+@functools.cache
+def english_pages(app: Sphinx) -> set[str]:
+    """The addresses, in the folder of this language, of the pages without any translation."""
+    return {
+        app.builder.get_target_uri(name)
+        for name in app.env.found_docs
+        if translation(app.env.get_doctree(name)) == "none"
+    }
+
+
+def is_english(app: Sphinx, pagename: str, address: str) -> bool:
+    """Whether this link of a page leads to a page without any translation."""
+    folder = posixpath.dirname(app.builder.get_target_uri(pagename))
+    return posixpath.normpath(posixpath.join(folder, address)) in english_pages(app)
+
+
+def mark_english(app: Sphinx, pagename: str, context: dict) -> None:
+    """Say of the links in a translated page which ones lead to English. pages.css shows it."""
+    link = re.compile(r'<a (class="[^"]*\binternal\b[^"]*" href="([^"#]+))')
+
+    def marked(match: re.Match) -> str:
+        english = is_english(app, pagename, match[2])
+        return f'<a hreflang="en" {match[1]}' if english else match[0]
+
+    for part in ("body", "furo_navigation_tree"):
+        context[part] = link.sub(marked, context[part])
+    for part in ("next", "prev"):
+        neighbour = context[part]
+        if neighbour and is_english(app, pagename, neighbour["link"]):
+            title = f'<span class="in-english" lang="en">{neighbour["title"]}</span>'
+            context[part] = {**neighbour, "title": title}
+
+
+def breakable(body: str) -> str:
+    """The text of a page whose tables may break a long piece of code, behind a mark of Python.
+
+    A table of code then fits beside the menu, with its last column, and no name is cut.
+    """
+
+    def code(match: re.Match) -> str:
+        return re.sub(r"(?<=[.(,=_/\[])(?=\w|&quot;|&#39;)", "<wbr>", match[0])
+
+    def table(match: re.Match) -> str:
+        return re.sub(r'(?<=<span class="pre">)[^<]{16,}', code, match[0])
+
+    return re.sub(r"<table.*?</table>", table, body, flags=re.DOTALL)
+
+
 def frame(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
     """Add what the templates use."""
     language = app.config.language
@@ -50,13 +101,18 @@ def frame(app: Sphinx, pagename: str, templatename: str, context: dict, doctree)
         context["notebook"] = {
             "download": f"{up}notebooks/{book}",
             "name": book,
+            "published": published.has_owner(repository),
             "colab": f"https://colab.research.google.com/github/{owner}/blob/gh-pages/notebooks/{book}",
             "binder": f"https://mybinder.org/v2/gh/{owner}/main?urlpath=lab/tree/notebooks/{book}",
         }
+    if context.get("body"):
+        context["body"] = breakable(context["body"])
     if language != "en" and doctree is not None:
         context["translation"] = translation(doctree)
+        if context["translation"] != "none":
+            mark_english(app, pagename, context)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.connect("html-page-context", frame)
+    app.connect("html-page-context", frame, priority=900)  # after the theme has made its menu
     return {"parallel_read_safe": True, "parallel_write_safe": True}

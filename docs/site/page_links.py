@@ -3,16 +3,21 @@
 import pathlib
 import posixpath
 
+import published
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
 class FilesOfTheRepository(SphinxPostTransform):
-    """A link to a file or folder that is no page leads to where the repository is published."""
+    """A link to a file or folder that is no page leads to where the repository is published.
+
+    While nobody knows where that is, only its text is left.
+    """
 
     default_priority = 5  # before MyST says that it found no page
 
@@ -29,12 +34,13 @@ class FilesOfTheRepository(SphinxPostTransform):
                 continue  # MyST warns, and the build fails
             kind = "tree" if found.is_dir() else "blob"
             address = f"{self.config.repository_address}/{kind}/main/{name}"
-            self.replace(link, address + (f"#{anchor}" if anchor else ""))
-
-    @staticmethod
-    def replace(link: nodes.Element, address: str) -> None:
-        new = nodes.reference("", "", *link.children, refuri=address, internal=False)
-        link.replace_self(new)
+            address += f"#{anchor}" if anchor else ""
+            if published.has_owner(self.config.repository_address):
+                link.replace_self(
+                    nodes.reference("", "", *link.children, refuri=address, internal=False)
+                )
+            else:
+                link.replace_self(link.children)
 
 
 class NamesOfScripts(SphinxPostTransform):
@@ -62,8 +68,21 @@ class NamesOfScripts(SphinxPostTransform):
             link.append(literal)
 
 
+def edit_links(app: Sphinx, config: Config) -> None:
+    """Each page has a link by which it is edited, if it is known where."""
+    config.html_theme_options["top_of_page_buttons"] = []
+    if published.has_owner(config.repository_address):
+        config.html_theme_options |= {
+            "source_repository": f"{config.repository_address}/",
+            "source_branch": "main",
+            "source_directory": "",
+            "top_of_page_buttons": ["edit"],
+        }
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("repository_address", "", "env")
+    app.connect("config-inited", edit_links)
     app.add_post_transform(FilesOfTheRepository)
     app.add_post_transform(NamesOfScripts)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

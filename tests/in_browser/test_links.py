@@ -69,6 +69,22 @@ def test_no_script_or_picture_comes_from_another_host(page):
     assert [address for address in loaded if re.match(r"https?:|//", address)] == []
 
 
+def test_the_page_of_lessons_says_why_the_numbers_are_as_they_are():
+    text = " ".join(
+        re.sub(r"<[^>]+>", "", (pages.HTML / "lessons.html").read_text("utf-8")).split()
+    )
+    for folder in (".", "beyond"):
+        numbers = [script.name[:2] for script in pages.lessons.scripts(folder)]
+        assert f"Scripts {numbers[0]} to {numbers[-1]}" in text
+
+
+def test_every_page_names_an_icon():
+    """Without one a browser asks for /favicon.ico, which is not there."""
+    for page in ALL_PAGES:
+        (icon,) = re.findall(r'<link rel="[^"]*\bicon" href="([^"?]+)', page.read_text("utf-8"))
+        assert (page.parent / icon).resolve().read_text(encoding="utf-8").startswith("<svg")
+
+
 def test_every_document_and_script_has_a_page():
     names = [page for group in pages.documents().values() for page in group]
     names += [pages.page_of(script) for script in pages.recording.scripts()]
@@ -107,8 +123,7 @@ def test_a_page_shows_the_outputs_of_its_notebook(script):
 @pytest.mark.parametrize("script", pages.recording.scripts(), ids=lambda script: script.stem)
 def test_a_downloaded_notebook_works_anywhere(script):
     book = json.loads((pages.HTML / "notebooks" / f"{script.stem}.ipynb").read_text("utf-8"))
-    first = "".join(book["cells"][0]["source"])
-    assert "git" in first and pages.notebooks.repository_address() in first
+    assert "".join(book["cells"][0]["source"]) == pages.notebooks.first_cell(script).source
     prose = "\n".join("".join(c["source"]) for c in book["cells"] if c["cell_type"] == "markdown")
     links = re.findall(r"(?<!`)\]\(([^)\s]+)\)", prose)
     assert [link for link in links if not link.startswith("https://")] == []

@@ -126,7 +126,9 @@ def test_a_record_has_one_figure_with_a_text_and_no_error(script):
     assert kinds <= {"stream", "display_data"}
 
 
-def test_the_first_cell_fetches_the_repository_where_it_is_missing(tmp_path):
+def test_the_first_cell_fetches_the_repository_where_it_is_missing(tmp_path, monkeypatch):
+    address = "https://github.com/somebody/keras-checkpoints-by-example"
+    monkeypatch.setattr(notebooks.published, "address", lambda: address)
     git = tmp_path / "bin" / "git"
     git.parent.mkdir()
     git.write_text('#!/bin/sh\necho "$@" > asked\nfor last; do :; done\nmkdir -p "$last/beyond"\n')
@@ -137,7 +139,6 @@ def test_the_first_cell_fetches_the_repository_where_it_is_missing(tmp_path):
     shown = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=env, check=True, capture_output=True
     ).stdout.decode()
-    address = notebooks.repository_address()
     root = tmp_path / address.rsplit("/", 1)[-1]
     assert shown.split() == [str(root), str(root / "beyond")]
     assert address in (tmp_path / "asked").read_text()
@@ -149,6 +150,17 @@ def test_the_first_cell_fetches_the_repository_where_it_is_missing(tmp_path):
         capture_output=True,
     ).stdout.decode()
     assert shown.split()[0] == str(REPOSITORY)
+
+
+def test_without_an_owner_the_first_cell_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(notebooks.published, "address", lambda: "https://github.com/OWNER/it")
+    program = notebooks.first_cell(REPOSITORY / "01_checkpoint_improvements.py").source
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
+    last = run.stderr.strip().splitlines()[-1]
+    assert "01_checkpoint_improvements.py" in last and "copy of the repository" in last
+    found = subprocess.run(command, cwd=REPOSITORY / "docs", check=False, capture_output=True)
+    assert found.returncode == 0
 
 
 def test_the_mirror_keeps_the_results_of_make_all_apart():

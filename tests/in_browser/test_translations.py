@@ -112,6 +112,35 @@ def test_translated_paragraphs_are_shown_and_other_pages_say_so(visitor, languag
     expect(visitor.page.locator(".translation-note")).to_be_visible()
 
 
+# The links of the text, of the menu, and to the pages before and after this one.
+LINKS = """() => [...document.querySelectorAll(
+    "article a.internal, .sidebar-tree a.internal, .related-pages a")]
+    .filter(link => link.pathname.endsWith(".html") && link.pathname !== location.pathname)
+    .map(link => [link.href, link.closest("article")
+        ? getComputedStyle(link.querySelector(".card-title") || link, "::after").content
+        : link.querySelector(".in-english") || link.hreflang ? "marked" : ""])"""
+
+
+@of_each
+def test_links_to_pages_in_english_are_marked(visitor, language, page):
+    visitor.open(f"{FOLDERS[language]}/{page}.html")
+    found = visitor.page.evaluate(LINKS)
+    mark = {"zh_CN": "（英文）", "ru": "(англ.)"}[language]
+    targets = set()
+    for address, shown in found:
+        path = address.partition("#")[0].removeprefix(f"{visitor.address}/")
+        target = path.removeprefix(f"{FOLDERS[language]}/").removesuffix(".html")
+        targets.add(target)
+        assert (shown == "marked" or mark in shown) == (target not in TRANSLATED), address
+    assert targets & set(TRANSLATED) and targets - set(TRANSLATED)
+
+
+def test_no_link_of_a_page_in_english_is_marked(visitor):
+    for name in ("README.html", "zh/docs/GLOSSARY.html"):
+        visitor.open(name)
+        assert visitor.page.locator("article a[hreflang], .in-english").count() == 0
+
+
 @pytest.mark.parametrize(
     ("folder", "query", "page"),
     [

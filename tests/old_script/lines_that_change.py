@@ -33,3 +33,23 @@ def notes(result: old_script.Result) -> str:
     """What a report leaves to the reader, one note a line."""
     findings = result.findings
     return "\n".join(str(note) for note in (*findings.undecided, *findings.silent))
+
+
+def becomes(head: str, line: str, new: str, said: str | None = None) -> old_script.Result:
+    """Assert what becomes of the last lines of a script.
+
+    Arguments:
+        head: What stands before them.
+        line: One line or several.
+        new: What they are after the rewriting.
+        said: A piece of what is said about them; an empty text if nothing is to be said; None if
+            that does not matter.
+    """
+    result = rewritten(f"{head}{line}\n")
+    assert result.text.endswith(f"\n{new}\n"), result.text
+    if said is not None:
+        first = head.count("\n") + 1
+        findings = result.findings
+        mine = [one.text for one in (*findings.undecided, *findings.silent) if one.line >= first]
+        assert bool(mine) == bool(said) and said in "\n".join(mine), mine
+    return result

@@ -1,7 +1,7 @@
 """Arguments without a name, seeds, and what is said first."""
 
 import pytest
-from lines_that_change import notes, only, rewritten
+from lines_that_change import becomes, notes, only, rewritten
 
 pytestmark = pytest.mark.one_backend  # nothing is trained
 
@@ -18,7 +18,7 @@ CALLS = {
     "model.predict_generator(rows, 9, 10, 4, True, 1)": "model.predict(rows, steps=9, verbose=1)",
     "SGD(0.1, 0.9, 0.0, True)": "SGD(0.1, momentum=0.9, nesterov=True)",
     "Adam(0.1, 0.9, 0.99, None, 0.0)": "Adam(0.1, beta_1=0.9, beta_2=0.99)",
-    "Dense(3, 'normal')": "Dense(3, 'normal')",
+    "Dense(3, 'normal')": "Dense(3, kernel_initializer='normal')",
     "EarlyStopping('val_acc', 0, 3)": "EarlyStopping('val_accuracy', 0, 3)",
     "ModelCheckpoint('{epoch}.hdf5', 'val_loss', 0, False, False, 'auto', 1)": "ModelCheckpoint("
     "'{epoch}.keras', 'val_loss', 0, False, False, 'auto')",
@@ -39,7 +39,7 @@ model.fit(x, y, epochs=1, workers=4)
 
 @pytest.mark.parametrize("call", CALLS)
 def test_arguments_by_their_place(call):
-    assert rewritten(f"{HEAD}made = {call}\n").text.endswith(f"\nmade = {CALLS[call]}\n")
+    becomes(HEAD, f"made = {call}", f"made = {CALLS[call]}")
 
 
 def test_a_number_of_samples_is_divided_where_the_batch_is_seen():
@@ -65,9 +65,8 @@ AGES = {
 @pytest.mark.parametrize("line", AGES)
 def test_the_age_of_a_script_says_what_the_second_argument_counts(line):
     text = f"from keras.models import Sequential\nmodel = Sequential()\n{line}\n"
-    made = rewritten(f"{text}model.fit_generator(rows, 100, 10)\n")
-    assert "model.fit(rows, steps_per_epoch=100, epochs=10)" in made.text
-    assert AGES[line] in notes(made) and bool(notes(made)) == bool(AGES[line])
+    new = "model.fit(rows, steps_per_epoch=100, epochs=10)"
+    becomes(text, "model.fit_generator(rows, 100, 10)", new, AGES[line])
 
 
 # A line that seeds -> what becomes of it.
@@ -86,10 +85,9 @@ SEEDS = {
 
 @pytest.mark.parametrize("line", SEEDS)
 def test_a_seed_is_kept_or_seeds_the_weights_as_well(line):
-    text = f"import keras\nimport numpy\n{line}\nmodel.fit(x, y, nb_epoch=1)\n"
-    made = rewritten(text)
-    assert f"\n{SEEDS[line]}\n" in made.text
-    assert ("the same order in every epoch" in notes(made)) == (SEEDS[line] != line)
+    text = "import keras\nimport numpy\nmodel.fit(x, y, nb_epoch=1)\n"
+    said = "" if SEEDS[line] == line else "the same order in every epoch"
+    becomes(text, line, SEEDS[line], said)
 
 
 def test_a_script_of_today_keeps_its_seed_and_is_told():

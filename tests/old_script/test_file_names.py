@@ -2,7 +2,7 @@
 
 import old_script
 import pytest
-from lines_that_change import notes, only, rewritten
+from lines_that_change import becomes, notes, only, rewritten
 
 pytestmark = pytest.mark.one_backend  # nothing is trained
 
@@ -180,8 +180,7 @@ FOLLOWS = {
 @pytest.mark.parametrize("line", FOLLOWS)
 def test_what_looks_for_the_files_follows_them(line):
     old = r"\.hdf5" if "\\.hdf5" in line else ".hdf5"
-    only(CHECKPOINT + line + "\n", {**SAVED, line: line.replace(old, FOLLOWS[line])})
-    assert "old name" not in notes(rewritten(CHECKPOINT + line + "\n"))
+    becomes(CHECKPOINT, line, line.replace(old, FOLLOWS[line]), "")
 
 
 # What is not certain: the line stays, and the reader is told.
@@ -195,28 +194,21 @@ LEFT = [
 
 @pytest.mark.parametrize("line", LEFT)
 def test_what_may_look_for_the_old_name_is_listed(line):
-    text = f"{CHECKPOINT}{line}\n"
-    only(text, SAVED)
-    (note,) = [one for one in rewritten(text).findings.undecided if "old name" in one.text]
-    assert note.line == text.splitlines().index(line) + 1
+    becomes(CHECKPOINT, line, line, "old name")
 
 
 @pytest.mark.parametrize("line", FOLLOWS)
 def test_with_files_of_both_kinds_it_is_listed(line):
-    text = f"{CHECKPOINT}model.save_weights('ck/last.hdf5')\n{line}\n"
-    result = rewritten(text)
+    head = f"{CHECKPOINT}model.save_weights('ck/last.hdf5')\n"
     if "w-*" in line or "w-03" in line:
-        assert FOLLOWS[line] in result.text.splitlines()[-1]
-        return
-    assert result.text.splitlines()[-1] == line
-    assert [one.line for one in result.findings.undecided] == [6]
-    assert ".keras or .weights.h5" in notes(result)
+        becomes(head, line, line.replace(".hdf5", FOLLOWS[line]))
+    else:
+        becomes(head, line, line, ".keras or .weights.h5")
 
 
 def test_what_cuts_off_the_ending_is_listed():
-    text = CHECKPOINT + "stems = [n[:-5] for n in os.listdir('ck')]\n"
-    only(text, SAVED)
-    assert "[:-6]" in notes(rewritten(text))
+    line = "stems = [n[:-5] for n in os.listdir('ck')]"
+    becomes(CHECKPOINT, line, line, "[:-6]")
 
 
 @pytest.mark.parametrize(
@@ -229,21 +221,19 @@ def test_what_cuts_off_the_ending_is_listed():
     ],
 )
 def test_other_files_keep_their_names(line):
-    only(f"{CHECKPOINT}{line}\n", SAVED)
-    only(f"{CHECKPOINT}{line}\nlong = name.endswith('.txt')\n", SAVED)
+    becomes(CHECKPOINT, line, line)
+    lines = f"{line}\nlong = name.endswith('.txt')"
+    becomes(CHECKPOINT, lines, lines)
 
 
 def test_an_ending_that_other_files_have_too_is_listed():
     line = "names = [n for n in os.listdir('ck') if n.endswith('.hdf5')]"
-    text = f"{CHECKPOINT}rows = h5py.File('rows.hdf5')\n{line}\n"
-    only(text, SAVED)
-    assert "old name" in notes(rewritten(text))
+    becomes(f"{CHECKPOINT}rows = h5py.File('rows.hdf5')\n", line, line, "old name")
 
 
 def test_what_reads_the_file_with_h5py_is_told_what_it_is_now():
-    text = CHECKPOINT + "rows = h5py.File('ck/w-01.hdf5')\n"
-    only(text, SAVED)
-    assert "zip" in notes(rewritten(text))
+    line = "rows = h5py.File('ck/w-01.hdf5')"
+    becomes(CHECKPOINT, line, line, "zip")
 
 
 def test_a_moved_file_is_what_it_was():

@@ -116,6 +116,21 @@ MESSAGES = {
     f"{NO_MODULE} 'tensorflow.contrib'": "tensorflow.contrib",
     "ImportError: cannot import name 'imresize' from 'scipy.misc' (/a/b.py)": "scipy.misc",
     "ImportError: cannot import name 'WeightRegularizer' from 'keras.regularizers'": "WeightReg",
+    "AttributeError: The layer sequential_7 has never been called and thus has no defined output."
+    ". Did you mean: 'outputs'?": "Dense(1)]).input",
+    "ValueError: Could not interpret activation function identifier: he_normal": "'uniform')",
+    "ValueError: No such layer: conv2d_3. Existing layers are: ['a', 'b'].": "No such layer",
+    "TypeError: Reshape.__init__() takes 2 positional arguments but 4 were given": "Reshape(2, 4)",
+    f"TypeError: TensorFlowTrainer.test_on_batch() {UNEXPECTED} 'reset_metrics'": "reset_metrics",
+    f"TypeError: Model.save_weights() {UNEXPECTED} 'save_format'": "save_weights() got",
+    "ValueError: The `padding` argument must be a list/tuple or one of {'same', 'valid'}. "
+    "Received: full": "Received: full",
+    f"{UNRECOGNIZED}MaxPooling2D: {{'ignore_border': True}}": "Argument for argument",
+    "TypeError: Unrecognized keyword arguments: {'test_split': 0.1}.": "test_split",
+    "ValueError: ReduceLROnPlateau callback received monitor=val_f1, but Keras isn't able to "
+    "automatically determine whether that metric should be maximized or minimized. Pass "
+    "`mode='max'`": "automatically determine",
+    "AttributeError: module 'keras.backend' has no attribute 'function'": "K.function(",
 }
 
 

@@ -124,6 +124,20 @@ LINES = {
         "from scipy import misc; image = misc.imread('a.png')",
         "imageio.v2.imread",
     ),
+    "import numpy as np; np.save(open('a.npy', 'w'), x)": (
+        "import numpy as np; np.save(open('a.npy', 'wb'), x)",
+        "",
+    ),
+    "import pickle; x = pickle.load(open(path, 'rb'))": (
+        "import pickle; x = pickle.load(open(path, 'rb'))",
+        "",
+    ),
+    "import pickle; pickle.dump(x, open(path, 'w'))": (
+        "import pickle; pickle.dump(x, open(path, 'wb'))",
+        "",
+    ),
+    "y = [0] * (n/2) + (n / 2) * [1]": ("y = [0] * (n//2) + (n // 2) * [1]", ""),
+    "y = (n / 2) * values": ("y = (n / 2) * values", ""),
     "from keras_contrib.layers import CRF": (
         "from keras_contrib.layers import CRF",
         "keras_contrib does not run with Keras 3",
@@ -178,7 +192,7 @@ def test_a_line_of_another_library(line):
 @pytest.mark.parametrize("line", [line for line, (new, said) in LINES.items() if new == line])
 def test_what_fails_is_said_of_a_script_with_no_other_old_line(line):
     made = rewritten(f"import keras\n{line}\n")
-    if "TensorBoard" in line:  # it runs where the package is installed
+    if "TensorBoard" in line or not LINES[line][1]:  # it runs where the package is installed
         assert not notes(made)
         return
     assert not made.changed and LINES[line][1] in notes(made)

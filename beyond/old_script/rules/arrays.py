@@ -103,6 +103,75 @@ class OldNumPy(ExpressionRule):
         return None
 
 
+class BinaryFiles(CallRule):
+    """Open a file of bytes as such, which Python 2 did not ask for.
+
+    Before:
+        import numpy as np
+        from keras.utils import np_utils
+        np.save(open('rows.npy', 'w'), np.ones(3))
+        rows = np.load(open('rows.npy'))
+    After:
+        import numpy as np
+        from keras import utils as np_utils
+        np.save(open('rows.npy', 'wb'), np.ones(3))
+        rows = np.load(open('rows.npy', 'rb'))
+    """
+
+    functions = ("numpy.save", "numpy.load", "pickle.dump", "pickle.load")
+    places: ClassVar = {"numpy.save": 0, "numpy.load": 0, "pickle.load": 0, "pickle.dump": 1}
+
+    def change(self, call):
+        at = self.places[call.full]
+        opened = call.original.args[at].value if len(call.original.args) > at else None
+        if not isinstance(opened, cst.Call) or dotted(opened.func) != "open" or call.args[at].star:
+            return
+        if len(opened.args) > 2 or any(arg.keyword is not None for arg in opened.args):
+            return
+        mode = literal(opened.args[1].value) if len(opened.args) == 2 else "r"
+        if mode not in ("r", "w", "a"):
+            return
+        code = call.script.module.code_for_node
+        path = code(call.args[at].value.args[0].value)
+        made = f"open({path}, '{mode}b')"
+        call.put_positional(at, made)
+        call.change(code(opened), made, "Python 3 tells bytes from text")
+
+
+class WholeLists(ExpressionRule):
+    """Repeat a list a whole number of times, as a division of Python 2 gave.
+
+    Before:
+        from keras.utils import np_utils
+        count = 8
+        labels = [0] * (count / 2) + [1] * (count / 2)
+    After:
+        from keras import utils as np_utils
+        count = 8
+        labels = [0] * (count // 2) + [1] * (count // 2)
+    """
+
+    nodes = ("BinaryOperation",)
+
+    def expression(self, original, updated, script):
+        if not isinstance(original.operator, cst.Multiply):
+            return None
+        for one, other in (("left", "right"), ("right", "left")):
+            count = getattr(updated, other)
+            divides = isinstance(count, cst.BinaryOperation) and isinstance(
+                count.operator, cst.Divide
+            )
+            if divides and isinstance(getattr(updated, one), cst.List):
+                spaces = count.operator.whitespace_before, count.operator.whitespace_after
+                new = count.with_changes(operator=cst.FloorDivide(*spaces))
+                old, made = script.code(count), script.module.code_for_node(new)
+                script.change(
+                    original, old, made, "Python 3 repeats a list a whole number of times"
+                )
+                return updated.with_changes(**{other: new})
+        return None
+
+
 class EmptySplits(CallRule):
     r"""Split a text as before Python 3.7, which left out empty matches.
 

@@ -9,6 +9,7 @@ from ..literals import literal
 from ..names import dotted
 from ..origins import is_layer
 from .base import CallRule, ExpressionRule
+from .positions import CHANNELS_FIRST
 
 WHY = "keras.ops works on every backend"
 BATCH_DOT = '''def batch_dot_of_keras_2(x, y, axes=None):
@@ -45,13 +46,19 @@ class BackendFunctions(CallRule):
     def change(self, call):
         name = call.full.rpartition(".")[2]
         certain = not call.script.names.raw(call.original.func).startswith("tensorflow.keras")
+        direct = call.full.replace(".tensorflow_backend.", ".")
+        sessions = ("set_session", "clear_session", "get_session")
+        if direct.count(".") == 2 and name not in sessions:
+            call.full = direct
         if call.full.count(".") != 2:
-            if name in ("set_session", "clear_session", "get_session"):
+            if name in sessions:
                 self._session(call, name)
             return
         if name in ("set_session", "set_learning_phase", "manual_variable_initialization"):
             self._session(call, name)
             return
+        if dotted(call.func) == "function_of_keras_2":
+            return  # see tensors.py
         made = self._made(call, name)
         if made is None:
             legacy = backend_names.only_legacy(call.script.facts.backend)  # then K is tf.keras's
@@ -233,11 +240,7 @@ class DimensionOrder(ExpressionRule):
                 original, script.code(original), f"set_image_data_format({new})", "since Keras 2"
             )
             if new == "'channels_first'":
-                script.undecided(
-                    original,
-                    "channels_first: TensorFlow on a processor has no such convolution; put the "
-                    "channels last",
-                )
+                script.undecided(original, CHANNELS_FIRST)
             made = updated.with_changes(func=_last(updated.func, "set_image_data_format"))
             if new is None:
                 return made

@@ -2,6 +2,7 @@
 
 import libcst as cst
 
+from ..literals import literal
 from ..names import dotted
 from .base import CallRule, StatementRule
 from .generators import of_a_model
@@ -86,6 +87,55 @@ class SharedOptimizer(CallRule):
         if isinstance(node, cst.Name):
             return script.binder(node), node.value
         return dotted(node) if isinstance(node, cst.Attribute) else None
+
+
+class MetricsOfOutputs(CallRule):
+    """Give each output of a model its metrics: Keras 2 gave all of them to every output.
+
+    Before:
+        from keras.layers import Dense, Input
+        from keras.models import Model
+        rows = Input((8,))
+        model = Model(rows, [Dense(1, name='a')(rows), Dense(1, name='b')(rows)])
+        model.compile('sgd', 'mse', metrics=['mae'])
+    After:
+        from keras.layers import Dense, Input
+        from keras.models import Model
+        rows = Input((8,))
+        model = Model(rows, [Dense(1, name='a')(rows), Dense(1, name='b')(rows)])
+        model.compile('sgd', 'mse', metrics=[['mae'], ['mae']])
+    """
+
+    methods = ("compile",)
+
+    def change(self, call):
+        given = call.keyword("metrics")
+        if not isinstance(given, (cst.List, cst.Tuple)) or not of_a_model(call):
+            return
+        if not given.elements or any(literal(one.value) is None for one in given.elements):
+            return  # objects are not shared, and lists in the list are one for each output
+        counts = {self._outputs(call.script, one) for one in self._made(call)}
+        if len(counts) != 1 or (count := counts.pop()) < 2:
+            return
+        code = call.code(given)
+        new = f"[{', '.join([code] * count)}]"
+        call.put("metrics", new)
+        call.change(f"metrics={code}", f"metrics={new}", "each output has its own list")
+
+    def _made(self, call):
+        made = call.script.facts.flow.values(call.receiver)
+        return [one for one in made if isinstance(one, cst.Call)]
+
+    def _outputs(self, script, call):
+        """How many outputs a model is built with, 0 if that is not seen."""
+        if script.names.full(call.func) not in ("keras.Model", "keras.models.Model"):
+            return 0
+        for index, arg in enumerate(call.args):
+            word = arg.keyword.value if arg.keyword is not None else ""
+            if word in ("outputs", "output") or (not word and index == 1):
+                several = isinstance(arg.value, (cst.List, cst.Tuple))
+                return len(arg.value.elements) if several else 1
+        return 0
 
 
 class FrozenAfterCompile(CallRule):

@@ -76,9 +76,9 @@ class Generators(CallRule):
         if not of_a_model(call):
             return
         old, new = call.method, GENERATOR_METHODS[call.method]
-        keras_1 = call.script.facts.keras_1 and not any(
-            call.keyword(word) is not None for word in (*STEPS, "epochs")
-        )
+        words = [call.keyword(word) for word in (*STEPS, "epochs")]
+        keras_1 = call.script.facts.keras_1 and not any(word is not None for word in words)
+        keras_1 = keras_1 and not (len(call.positional) > 1 and self._divided(call))
         names = list(POSITIONS[old])
         if keras_1:
             names[1] = "samples_per_epoch" if new == "fit" else "val_samples"
@@ -99,6 +99,14 @@ class Generators(CallRule):
         call.change(f"{old}(", f"{new}(", "one method for arrays and generators")
         for name, why in DROPPED.items():
             call.drop(name, why)
+
+    def _divided(self, call):
+        """Whether the second argument is a quotient, so that it counts batches."""
+        node = call.positional[1].value
+        while isinstance(node, cst.Call) and node.args:
+            node = node.args[0].value
+        divides = (cst.Divide, cst.FloorDivide)
+        return isinstance(node, cst.BinaryOperation) and isinstance(node.operator, divides)
 
     def _of_keras_2(self, call):
         script = call.script
@@ -185,6 +193,48 @@ def _tuples(node, depth=0):
         if any(a.value is not b.value for a, b in zip(inner, node.elements, strict=True)):
             return node.with_changes(elements=inner)
     return node
+
+
+class PredictedBatches(CallRule):
+    """Predict from a generator that yields no tuples.
+
+    Before:
+        def rows():
+            for row in x:
+                yield row[None]
+        answers = model.predict_generator(rows(), steps=4)
+    After:
+        def rows():
+            for row in x:
+                yield row[None]
+        answers = model.predict((batch if isinstance(batch, tuple) else (batch,) for batch in rows()), steps=4)
+    """  # noqa: E501
+
+    methods = ("predict", "predict_generator")
+
+    def change(self, call):
+        given, script = call.value("x", 0), call.script
+        if given is None or not of_a_model(call):
+            return
+        original = given
+        for arg in call.original.args[:1]:
+            original = arg.value
+        calls = [original, *script.facts.flow.values(original)]
+        yielded = [
+            value
+            for one in calls
+            if isinstance(one, cst.Call)
+            for value in script.facts.yielded.get(dotted(one.func).rpartition(".")[2], ())
+        ]
+        if not yielded or all(isinstance(value, cst.Tuple) for value in yielded):
+            return
+        code = call.code(given)
+        made = f"(batch if isinstance(batch, tuple) else (batch,) for batch in {code})"
+        if call.keyword("x") is not None:
+            call.put("x", made)
+        else:
+            call.put_positional(0, made)
+        call.change(code, "(batch,) for each batch", "Keras 3 takes tuples only")
 
 
 class NextMethod(CallRule):

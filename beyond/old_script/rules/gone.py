@@ -202,6 +202,7 @@ class OldWords(CallRule):
         "keras.constraints.max_norm",
         "keras.datasets.imdb.load_data",
         "keras.datasets.reuters.load_data",
+        "keras.preprocessing.text.Tokenizer",
         "scikeras.wrappers.KerasClassifier",
         "scikeras.wrappers.KerasRegressor",
     )

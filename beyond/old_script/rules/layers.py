@@ -1,11 +1,11 @@
 """Layers: arguments of Keras 1, kernel sizes, merging, the shape of the input."""
 
-from typing import ClassVar
-
 import libcst as cst
 
+from ..first_layers import MERGE_MODES, merged
 from ..literals import literal
 from .base import CallRule
+from .positions import order_of_dimensions
 
 OLD_NAME = "its name since Keras 2"
 RENAMED = {
@@ -115,7 +115,7 @@ class LayerArguments(CallRule):
                 call.original, "Embedding(dropout=…): add a SpatialDropout1D layer after it"
             )
         self._mode(call)
-        self._ordering(call)
+        order_of_dimensions(call)
 
     def _mode(self, call):
         if call.full != "keras.layers.BatchNormalization":
@@ -128,30 +128,6 @@ class LayerArguments(CallRule):
                 call.script.undecided(
                     call.original, "BatchNormalization(mode=…): today's layer has mode 0 only"
                 )
-
-    def _ordering(self, call):
-        value = call.keyword("dim_ordering")
-        if value is None:
-            return
-        new = {"th": "'channels_first'", "tf": "'channels_last'"}.get(literal(value))
-        if literal(value) == "default":
-            call.drop("dim_ordering", "the default")
-            return
-        old = call.code(value)
-        call.rename("dim_ordering", "data_format", OLD_NAME)
-        if new:
-            call.put("data_format", new)
-            if literal(value) == "th":
-                call.script.undecided(
-                    call.original,
-                    "channels_first: TensorFlow on a processor has no such convolution; put the "
-                    "channels last",
-                )
-        else:
-            call.script.undecided(
-                call.original,
-                f"data_format={old}: write 'channels_first' for 'th', 'channels_last' for 'tf'",
-            )
 
 
 class KernelSizes(CallRule):
@@ -246,17 +222,11 @@ class Merging(CallRule):
     """
 
     functions = ("keras.layers.merge", "keras.layers.Merge")
-    modes: ClassVar = {
-        "concat": ("concatenate", "Concatenate"),
-        "sum": ("add", "Add"),
-        "mul": ("multiply", "Multiply"),
-        "ave": ("average", "Average"),
-        "max": ("maximum", "Maximum"),
-        "dot": ("dot", "Dot"),
-    }
 
     def change(self, call):
         as_layer = call.full.endswith("Merge")
+        if call.original in merged(call.script).values():
+            return  # see branches.py
         mode = call.keyword("mode")
         if mode is None and len(call.positional) > 1:
             mode = call.positional[1].value
@@ -267,14 +237,14 @@ class Merging(CallRule):
         if mode is not None and text is None and not as_layer and call.positional:
             self._with_function(call, mode)
             return
-        if text not in self.modes or (as_layer and call.positional):
+        if text not in MERGE_MODES or (as_layer and call.positional):
             call.script.undecided(
                 call.original,
                 f"{call.code(call.original)[:60]}: write it with keras.layers.concatenate, add, "
                 "multiply, dot or Lambda, and the model with keras.Model(inputs, outputs)",
             )
             return
-        name = call.script.need("keras.layers", self.modes[text][as_layer])
+        name = call.script.need("keras.layers", MERGE_MODES[text][as_layer])
         old = call.code(call.original.func)
         if mode is not None:
             arg = next(a for a in call.args if a.value is mode)

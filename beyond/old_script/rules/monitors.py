@@ -9,11 +9,14 @@ from ..literals import literal
 from ..names import dotted
 from ..origins import logged_by_keras
 from ..quantities import today, unclear, unsure
+from ..watched import texts
 from .base import CallRule, ExpressionRule
+from .own_functions import watched_functions
 
 MONITORING = ("ModelCheckpoint", "EarlyStopping", "ReduceLROnPlateau")
 LIKE_A_HISTORY = re.compile(r"(hist|history|logs?|hist_\w*|\w*_hist(ory)?)$", re.IGNORECASE)
-MODE = {"ModelCheckpoint": 5, "EarlyStopping": 4}
+MODE = {"ModelCheckpoint": 5, "EarlyStopping": 4, "ReduceLROnPlateau": 4}
+ERRORS = re.compile(r"loss|err|mae|mse|mape|msle|dist|entropy|perplexity|diverg")
 CHECK_METRIC = "if compile names the metric 'accuracy', its name is"
 DROPPED = {
     "keras.callbacks.TensorBoard": ("batch_size", "write_grads", "embeddings_layer_names")
@@ -77,6 +80,9 @@ class Callbacks(CallRule):
                 certain=call.script.accuracy is not None,
             )
         watched = new or old
+        if old is None:
+            names = {literal(one) for one in texts(call.script, value)}
+            watched = names.pop() if len(names) == 1 else None
         self._mode(call, watched)
         if (
             call.full.endswith("ModelCheckpoint")
@@ -93,23 +99,45 @@ class Callbacks(CallRule):
             )
 
     def _mode(self, call, watched):
-        """Say what Keras 2 took from the name of one output's quantity: val_a_accuracy grows."""
-        position = MODE.get(call.full.rpartition(".")[2])
-        of_output = re.fullmatch(r"(?:val_)?(?!val_)\w+_acc(?:uracy)?", watched or "")
-        if position is None or not of_output or call.script.facts.keras_3 or call.starred:
+        """Write down which values were the better ones, where Keras 3 does not know it."""
+        name, script = call.full.rpartition(".")[2], call.script
+        position = MODE.get(name)
+        if position is None or script.facts.keras_3 or call.starred or not watched:
             return
         mode = call.value("mode", position)
         if mode is not None and literal(mode) != "auto":
             return
+        if name == "ModelCheckpoint" and not self._keeps_best(call):
+            return
+        own = watched_functions(script)
+        if not _direction_unknown(watched.removeprefix("val_"), own, script.metrics):
+            return
+        better = "max" if "acc" in watched else "min"
         if mode is None or call.keyword("mode") is not None:
-            call.put("mode", "'max'")
+            call.put("mode", f"'{better}'")
         else:
-            call.put_positional(position, "'max'")
-        why = "Keras 3 does not know it of the metric of one output"
-        call.change("mode='auto'", "mode='max'", why, certain=False)
+            call.put_positional(position, f"'{better}'")
+        why = "Keras 3 does not know it of this quantity; this is what Keras 2 took"
+        certain = watched.removeprefix("val_") in own
+        call.change("mode='auto'", f"mode='{better}'", why, certain)
+        if better == "min" and not ERRORS.search(watched):
+            said = f"Keras 2 took the lowest {watched} for the best, and mode='min' does as well: "
+            script.undecided(call.original, f"{said}write mode='max' if more is better")
+
+    def _keeps_best(self, call):
+        value = call.value("save_best_only", 3)
+        return value is not None and call.code(value) not in ("False", "0")
 
     def _put(self, call, old, new):
         call.args = [a.with_changes(value=new) if a.value is old else a for a in call.args]
+
+
+def _direction_unknown(base, own, metrics):
+    """Whether Keras 3 knows of a quantity neither that more nor that less of it is better."""
+    if base in own:
+        return True
+    parts = {*own, *metrics, "loss", "acc", "accuracy"}
+    return base not in metrics and any(base.endswith(f"_{part}") for part in parts)
 
 
 class Period(CallRule):

@@ -17,6 +17,7 @@ OLD_RATES = {
     "Adamax": "0.002",
     "Nadam": "0.002",
 }
+ADAGRAD = ", initial_accumulator_value=0.0, epsilon=1e-14"
 CHANGED_RATES = ("Adagrad", "Adadelta", "Adamax", "Nadam")
 # The order of the arguments in Keras 1 and 2, where it is another one today.
 OLD_ORDER = {
@@ -193,7 +194,9 @@ class OldDefaults(CallRule):
         text = literal(given)
         for name in CHANGED_RATES:
             if text == name.lower() and not script.uses_tensorflow_keras:
-                made = f"{script.need('keras.optimizers', name)}(learning_rate={OLD_RATES[name]})"
+                begins = ADAGRAD if name == "Adagrad" else ""
+                made = script.need("keras.optimizers", name)
+                made += f"(learning_rate={OLD_RATES[name]}{begins})"
                 if call.keyword("optimizer") is not None:
                     call.put("optimizer", made)
                 else:

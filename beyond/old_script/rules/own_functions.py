@@ -2,7 +2,7 @@
 
 import libcst as cst
 
-from ..names import dotted
+from ..names import dotted, of_keras
 from .base import CallRule, ExpressionRule
 from .generators import of_a_model
 
@@ -97,6 +97,21 @@ def own_functions(script) -> set[str]:
                 for one in _given(script, call):
                     script.own_functions |= _names(script, one)
     return script.own_functions
+
+
+def watched_functions(script) -> set[str]:
+    """The names under which Keras logs the functions that `compile` is given, here or imported."""
+    found = set(own_functions(script))
+    for call in script.facts.calls:
+        if isinstance(call.func, cst.Attribute) and call.func.attr.value == "compile":
+            given = [one for one in _given(script, call) if not _of_keras(script, one)]
+            names = (dotted(one).rpartition(".")[2] for one in given)
+            found |= {name for name in names if name[:1].islower()}
+    return found
+
+
+def _of_keras(script, node):
+    return of_keras(script.names.raw(node)).startswith("keras.")
 
 
 def _names(script, node):

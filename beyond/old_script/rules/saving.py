@@ -88,7 +88,7 @@ class LatestCheckpoint(CallRule):
     functions = ("tensorflow.train.latest_checkpoint",)
 
     def change(self, call):
-        if call.script.facts_of_tf_checkpoint or not call.positional:
+        if not call.positional or (call.script.facts_of_tf_checkpoint and not self._loads(call)):
             return
         folder = call.code(call.positional[0].value)
         system, find = call.script.need_module("os"), call.script.need_module("glob")
@@ -98,6 +98,16 @@ class LatestCheckpoint(CallRule):
         )
         call.replace(made)
         call.change(call.code(call.original), made, "the newest file; Keras 3 writes .weights.h5")
+
+    def _loads(self, call):
+        """Whether Keras, not a checkpoint of TensorFlow, is given the name."""
+        flow = call.script.facts.flow
+        for one in call.script.facts.calls:
+            if isinstance(one.func, cst.Attribute) and one.func.attr.value == "load_weights":
+                given = [arg.value for arg in one.args[:1]]
+                if any(call.original in (node, *flow.values(node)) for node in given):
+                    return True
+        return False
 
 
 class LambdaModels(CallRule):

@@ -31,7 +31,7 @@ class MetricsNames(ExpressionRule):
     def expression(self, original, updated, script):
         if isinstance(original, cst.Attribute):
             if original.attr.value == "metrics_names" and original not in _handled(script):
-                script.silent(original, NAMES_GONE)
+                return self._all(original, script)
             return None
         owner = original.value
         if not isinstance(owner, cst.Attribute) or owner.attr.value != "metrics_names":
@@ -44,6 +44,16 @@ class MetricsNames(ExpressionRule):
         name = names[int(index)]
         quote = '"' if script.source.text.count('"') > script.source.text.count("'") else "'"
         made = f"{quote}{name}{quote}"
+        script.change(original, script.code(original), made, "metrics_names says 'compile_metrics'")
+        return cst.parse_expression(made)
+
+    def _all(self, original, script):
+        """The list of all names, where one `compile` is seen and lists them as texts."""
+        names = script.metric_list
+        if not names or not all(names) or script.facts.builds_functional:
+            script.silent(original, NAMES_GONE)
+            return None
+        made = f"[{', '.join(map(repr, ['loss', *names]))}]"
         script.change(original, script.code(original), made, "metrics_names says 'compile_metrics'")
         return cst.parse_expression(made)
 

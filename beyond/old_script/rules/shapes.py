@@ -38,7 +38,7 @@ class FirstShape(CallRule):
                 return
             return
         place = call.script.facts.first_layers.get(call.original)
-        holder, inner = call, None
+        inner = None
         if call.full == "keras.layers.Bidirectional" and call.positional:
             inner = call.positional[0].value
         shape, certain = self._shape(call)
@@ -48,7 +48,12 @@ class FirstShape(CallRule):
                 call.put_positional(0, _without(inner, self.words))
         if shape is None:
             return
-        if place is None:
+        if (
+            call.original in call.script.facts.later_layers
+            and call.full != "keras.layers.Embedding"
+        ):
+            self._leave_out(call)
+        elif place is None:
             if call.full == "keras.layers.Embedding" and call.keyword("input_length") is not None:
                 call.drop("input_length", "the layer takes any length", False)
             elif call.keyword("batch_input_shape") is not None or (
@@ -58,15 +63,24 @@ class FirstShape(CallRule):
                     call.original,
                     f"begin the model with keras.Input({shape}), and take it out here",
                 )
-            return
+        else:
+            self._begin(call, place, shape, certain)
+
+    def _leave_out(self, call):
+        """A later layer takes what the layer before it gives."""
+        for word in self.words:
+            if call.keyword(word) is not None:
+                call.drop(word, "only the first layer is told a shape", word != "input_shape")
+
+    def _begin(self, call, place, shape, certain):
         name = call.script.need("keras", "Input")
         dtype = ""
         if call.full != "keras.layers.Embedding":
             for word in self.words:
-                self._take(holder, word)
+                self._take(call, word)
         else:
             for word in ("input_shape", "batch_input_shape", "input_length"):
-                self._take(holder, word)
+                self._take(call, word)
         call.script.inputs[call.original] = (place, f"{name}({shape}{dtype})")
         call.script.change(
             call.original,

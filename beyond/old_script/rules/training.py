@@ -312,6 +312,40 @@ class OneGpu(CallRule):
             call.change("multi_gpu_model(…)", call.code(model), "the function is gone")
 
 
+class ResetStates(CallRule):
+    """Reset recurrent layers one by one: a model of Keras 3 has no method for it.
+
+    Before:
+        from keras.layers import Dense, Input, LSTM
+        from keras.models import Sequential
+        model = Sequential([Input(batch_shape=(1, 3, 8)), LSTM(4, stateful=True), Dense(1)])
+        model.reset_states()
+        model.layers[0].reset_states()
+    After:
+        from keras.layers import Dense, Input, LSTM
+        from keras.models import Sequential
+        model = Sequential([Input(batch_shape=(1, 3, 8)), LSTM(4, stateful=True), Dense(1)])
+        [layer.reset_state() for layer in model.layers if getattr(layer, 'stateful', False)]
+        model.layers[0].reset_state()
+    """
+
+    methods = ("reset_states",)
+
+    def change(self, call):
+        if call.receiver is None or call.args:
+            return
+        name = call.code(call.receiver)
+        if ".layers[" in name or ".get_layer(" in name:
+            new = f"{name}.reset_state()"
+        elif of_a_model(call):
+            layers = f"{name}.layers if getattr(layer, 'stateful', False)"
+            new = f"[layer.reset_state() for layer in {layers}]"
+        else:
+            return
+        call.replace(new)
+        call.change(f"{name}.reset_states()", new, "a model has no such method today")
+
+
 class NoteModelUse(CallRule):
     """Tell of calls that go on but do something else today.
 

@@ -31,11 +31,13 @@ const searchHeadings = {
 
 const searchOfSphinx = Search._performSearch;
 Search._performSearch = (query, ...others) => {
-  const results = searchOfSphinx(query, ...others);
   const place = (result) => result[0] + result[2];
-  const ours = searchHeadings.find(query);
-  const known = new Set(ours.map(place));
-  const theirs = results.filter((result) => !known.has(place(result)));
+  const ours = new Map();
+  for (const result of [...searchMessages.find(query), ...searchHeadings.find(query)]) {
+    const known = ours.get(place(result));
+    if (!known || known[4] < result[4]) ours.set(place(result), result);
+  }
+  const theirs = searchOfSphinx(query, ...others).filter((result) => !ours.has(place(result)));
   // The last one is shown first.
-  return [...theirs, ...ours].sort((one, other) => one[4] - other[4]);
+  return [...theirs, ...ours.values()].sort((one, other) => one[4] - other[4]);
 };

@@ -1,0 +1,153 @@
+"""The tensors of a network: its input and output, and functions of them."""
+
+import libcst as cst
+
+from ..first_layers import SEQUENTIAL, merged
+from ..names import dotted
+from .base import CallRule, ExpressionRule
+
+LOADED = {"keras.models.load_model", "keras.models.model_from_json", "keras.models.clone_model"}
+FUNCTION = '''def function_of_keras_2(inputs, outputs):
+    """`keras.backend.function`; None among the inputs stands for `learning_phase()`."""
+    several = isinstance(outputs, (list, tuple))
+    model = {model}([one for one in inputs if one is not None], outputs)
+
+    def compute(values):
+        pairs = list(zip(inputs, values))
+        training = any(bool(value) for one, value in pairs if one is None)
+        given = [{ops}.convert_to_tensor(value) for one, value in pairs if one is not None]
+        found = model(given, training=training)
+        found = found if isinstance(found, (list, tuple)) else [found]
+        found = [{ops}.convert_to_numpy(one) for one in found]
+        return found if several else found[0]
+
+    return compute
+'''
+
+
+class SequentialTensors(ExpressionRule):
+    """Ask a `Sequential` for the tensor that it begins or ends with.
+
+    Before:
+        from keras.layers import Dense
+        from keras.models import Model, Sequential
+        net = Sequential()
+        net.add(Dense(4, input_dim=8, init='uniform'))
+        part = Model(net.input, net.layers[-1].output)
+        size = net.output.shape
+    After:
+        from keras.layers import Dense
+        from keras.models import Model, Sequential
+        from keras import Input
+        net = Sequential()
+        net.add(Input((8,)))
+        net.add(Dense(4, kernel_initializer='uniform'))
+        part = Model(net.inputs[0], net.layers[-1].output)
+        size = net.outputs[0].shape
+    """
+
+    nodes = ("Attribute",)
+
+    def expression(self, original, updated, script):
+        name = original.attr.value
+        if name not in ("input", "output") or original in script.facts.targets:
+            return None
+        owner = original.value
+        if dotted(owner) not in script.facts.models or not _is_sequential(script, owner):
+            return None
+        if isinstance(owner, cst.Name) and _joined(script, owner):
+            return None
+        code = script.code(owner)
+        new = f"{code}.{name}s[0]"
+        script.change(original, f"{code}.{name}", new, "a Sequential has no such attribute today")
+        plural = updated.with_changes(attr=cst.Name(f"{name}s"))
+        index = cst.SubscriptElement(cst.Index(cst.Integer("0")))
+        return cst.Subscript(plural, [index], lpar=updated.lpar, rpar=updated.rpar)
+
+
+def _joined(script, name):
+    return (script.binder(name), name.value) in merged(script)
+
+
+def _is_sequential(script, node, depth=0):
+    """Whether an expression is seen to be a `Sequential`."""
+    values = [node] if isinstance(node, cst.Call) else script.facts.flow.values(node)
+    return depth < 5 and bool(values) and all(_made(script, one, depth) for one in values)
+
+
+def _made(script, value, depth):
+    if not isinstance(value, cst.Call):
+        return isinstance(value, cst.Name) and _is_sequential(script, value, depth + 1)
+    full = script.names.full(value.func)
+    if full in SEQUENTIAL:
+        return True
+    if full in LOADED:
+        others = any(one.startswith("keras.applications.") for one in script.facts.called)
+        seen = bool(script.facts.called & SEQUENTIAL)
+        return seen and not script.facts.builds_functional and not others
+    returned = script.facts.returned.get(dotted(value.func).rpartition(".")[2], ())
+    return bool(returned) and all(
+        isinstance(one, cst.Name) and _is_sequential(script, one, depth + 1) for one in returned
+    )
+
+
+class Functions(CallRule):
+    """Compute tensors of a network from its inputs, without `K.function`.
+
+    Before:
+        from keras import backend as K
+        from keras.layers import Dense, Input
+        from keras.models import Model
+        rows = Input((8,))
+        net = Model(input=rows, output=Dense(2)(rows))
+        answer = K.function([net.input, K.learning_phase()], [net.layers[-1].output])
+        first = answer([x, 0])[0]
+    After:
+        from keras import backend as K
+        from keras.layers import Dense, Input
+        from keras.models import Model
+        from keras import ops
+        def function_of_keras_2(inputs, outputs):
+            ...
+        rows = Input((8,))
+        net = Model(inputs=rows, outputs=Dense(2)(rows))
+        answer = function_of_keras_2([net.input, None], [net.layers[-1].output])
+        first = answer([x, 0])[0]
+    """
+
+    functions = ("keras.backend.function", "keras.backend.learning_phase")
+
+    def change(self, call):
+        script = call.script
+        if call.full.endswith("learning_phase"):
+            if call.original in self._phases(script):
+                call.replace("None")
+                call.change("K.learning_phase()", "None", "Keras 3 has no learning phase")
+            return
+        if not self._is_plain(call.original):
+            return
+        ops, model = script.need("keras", "ops"), script.need("keras.models", "Model")
+        script.define("function_of_keras_2", FUNCTION.format(ops=ops, model=model))
+        call.drop("updates", "Keras 3 has no such argument")
+        call.func = cst.Name("function_of_keras_2")
+        call.change(
+            "K.function(", "function_of_keras_2(", "Keras 3 has none; a model does the same"
+        )
+
+    def _is_plain(self, call):
+        """Whether inputs and outputs are given, and no updates of variables."""
+        words = {arg.keyword.value: arg.value for arg in call.args if arg.keyword is not None}
+        updates = words.pop("updates", None)
+        none = updates is None or getattr(updates, "elements", None) == ()
+        if any(arg.star for arg in call.args) or not none:
+            return False
+        return len(call.args) - (updates is not None) == 2 and set(words) <= {"inputs", "outputs"}
+
+    def _phases(self, script):
+        """The calls of `learning_phase` among the inputs of a function."""
+        found = set()
+        for call in script.facts.calls:
+            if script.names.full(call.func) == "keras.backend.function" and self._is_plain(call):
+                elements = getattr(call.args[0].value, "elements", ())
+                found |= {one.value for one in elements if isinstance(one.value, cst.Call)}
+        return found

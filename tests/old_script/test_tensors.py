@@ -1,0 +1,67 @@
+"""The input and the output of a network, and functions of its tensors."""
+
+import pytest
+from lines_that_change import becomes, rewritten
+
+pytestmark = pytest.mark.one_backend  # nothing is trained
+
+HEAD = """
+import keras
+from keras import backend as K
+from keras.models import Sequential, load_model
+model = Sequential()
+model.fit(x, y, nb_epoch=1)
+def build():
+    net = Sequential()
+    return net
+class Trainer:
+    def __init__(self):
+        self.model = build()
+        self.input = 3
+"""
+# What a network is asked for -> today's.
+ASKED = {
+    "model.input": "model.inputs[0]",
+    "model.output.shape": "model.outputs[0].shape",
+    "build().output": "build().output",
+    "net = build()\nprint(net.output)": "net = build()\nprint(net.outputs[0])",
+    "Trainer().model.input": "Trainer().model.input",
+    "model.layers[0].input": "model.layers[0].input",
+    "trainer = Trainer()\nprint(trainer.input)": "trainer = Trainer()\nprint(trainer.input)",
+    "net = load_model('net.keras')\nprint(net.input)": "net = load_model('net.keras')\n"
+    "print(net.inputs[0])",
+    "net = make()\nprint(net.input)": "net = make()\nprint(net.input)",
+    "net = keras.Model(a, b)\nprint(net.input)": "net = keras.Model(a, b)\nprint(net.input)",
+}
+
+
+@pytest.mark.parametrize("lines", ASKED)
+def test_a_sequential_is_asked_for_its_first_tensor(lines):
+    becomes(HEAD, lines, ASKED[lines], "")
+
+
+def test_a_loaded_network_may_be_another_one():
+    lines = "net = load_model('net.keras')\nprint(net.input, keras.Model(a, b))"
+    becomes(HEAD, lines, lines, "")
+
+
+# A function of the old backend -> (today's, what is said).
+FUNCTIONS = {
+    "K.function([a], [b])": ("function_of_keras_2([a], [b])", ""),
+    "K.function([a, K.learning_phase()], [b])": ("function_of_keras_2([a, None], [b])", ""),
+    "K.function(inputs=[a], outputs=[b], updates=[])": (
+        "function_of_keras_2(inputs=[a], outputs=[b])",
+        "",
+    ),
+    "K.function([a], [b], updates=found)": ("K.function([a], [b], updates=found)", "is gone"),
+    "K.function([a], [b], updates=[c])": ("K.function([a], [b], updates=[c])", "is gone"),
+    "K.function(*given)": ("K.function(*given)", "is gone"),
+    "K.learning_phase()": ("K.learning_phase()", "is gone"),
+}
+
+
+@pytest.mark.parametrize("line", FUNCTIONS)
+def test_functions_of_tensors(line):
+    new, said = FUNCTIONS[line]
+    result = becomes(HEAD, line, new, said)
+    assert not rewritten(result.text).changed
