@@ -93,3 +93,16 @@ one, two = Dense(1, name='a')(rows), Dense(1, name='b')(rows)
 """
     lines = "net = Model(rows, {})\nnet.compile('sgd', 'mse', metrics={})"
     becomes(head + "rows.compile\n", lines.format(outputs, given), lines.format(outputs, made))
+
+
+def test_states_of_a_metric_and_of_what_is_not_seen():
+    head = "import keras\nloss = keras.metrics.Mean()\n"
+    becomes(head, "loss.reset_states()", "loss.reset_state()", said="")
+    head += "loss.reset_states()\n"
+    becomes(head, "made_elsewhere.reset_states()", "made_elsewhere.reset_states()", said="metric")
+    becomes(
+        head,
+        "model.reset_states()",
+        "[layer.reset_state() for layer in model.layers if getattr(layer, 'stateful', False)]",
+        said="",
+    )

@@ -334,16 +334,22 @@ class ResetStates(CallRule):
     def change(self, call):
         if call.receiver is None or call.args:
             return
-        name = call.code(call.receiver)
-        if ".layers[" in name or ".get_layer(" in name:
+        name, facts = call.code(call.receiver), call.script.facts
+        made = [one for one in facts.flow.values(call.receiver) if isinstance(one, cst.Call)]
+        kinds = {call.script.names.full(one.func).rpartition(".")[0] for one in made}
+        if ".layers[" in name or ".get_layer(" in name or kinds & {"keras.metrics", "keras.layers"}:
             new = f"{name}.reset_state()"
-        elif of_a_model(call):
+        elif dotted(call.receiver) in facts.models or any(map(facts.makes_model, made)):
             layers = f"{name}.layers if getattr(layer, 'stateful', False)"
             new = f"[layer.reset_state() for layer in {layers}]"
         else:
+            said = (
+                "a metric or a layer has reset_state() today, and a model resets each of its layers"
+            )
+            call.script.undecided(call.original, f"{name}.reset_states(): {said}")
             return
         call.replace(new)
-        call.change(f"{name}.reset_states()", new, "a model has no such method today")
+        call.change(f"{name}.reset_states()", new, "its name in Keras 3 is reset_state, of layers")
 
 
 class NoteModelUse(CallRule):
