@@ -5,6 +5,25 @@ import libcst as cst
 from . import names
 
 
+def argument(call, name: str, position: int | None = None) -> cst.BaseExpression | None:
+    """The value of an argument by name, or by position where no star stands before it.
+
+    Arguments:
+        call: A call of the script, or a `CallEdit`.
+        name: The name of the argument.
+        position: Its place without a name; None if it has none.
+    """
+    for arg in call.args:
+        if arg.keyword is not None and arg.keyword.value == name:
+            return arg.value
+    for index, arg in enumerate(call.args):
+        if arg.star or arg.keyword is not None:
+            return None
+        if index == position:
+            return arg.value
+    return None
+
+
 class CallEdit:
     """One call of a script, while the rules look at it.
 
@@ -53,17 +72,11 @@ class CallEdit:
 
     def keyword(self, name: str) -> cst.BaseExpression | None:
         """The value of a named argument."""
-        for arg in self.args:
-            if arg.keyword is not None and arg.keyword.value == name:
-                return arg.value
-        return None
+        return argument(self, name)
 
     def value(self, name: str, position: int | None = None) -> cst.BaseExpression | None:
         """The value of an argument, by name or by position."""
-        found = self.keyword(name)
-        if found is None and position is not None and position < len(self.positional):
-            found = self.positional[position].value
-        return found
+        return argument(self, name, position)
 
     def code(self, node: cst.CSTNode | None) -> str:
         """The text of a piece of the script."""
@@ -138,6 +151,13 @@ class CallEdit:
         """Replace the value of a positional argument, without a report."""
         value = cst.parse_expression(value) if isinstance(value, str) else value
         self.args[index] = self.args[index].with_changes(value=value)
+
+    def put_value(self, name: str, position: int, value: cst.BaseExpression | str) -> None:
+        """Set an argument where `value` finds it, or by name, without a report."""
+        if self.keyword(name) is None and position < len(self.positional):
+            self.put_positional(position, value)
+        else:
+            self.put(name, value)
 
     def name_positional(self, parameters: list[str], start: int, first: int = 0) -> None:
         """Give the positional arguments from `start` on their names.

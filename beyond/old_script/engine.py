@@ -174,9 +174,9 @@ class Rewriter(walks.Transformer):
         if not lines and not definitions:
             return updated_node
         body = list(updated_node.body)
-        at = _after_imports(body, self._script.definitions)
-        first = _before_imports(body)
+        first = at = _before_imports(body)
         if definitions:
+            at = _after_imports(body, self._script.definitions)
             blank = cst.EmptyLine(indent=False)
             definitions = [one.with_changes(leading_lines=[blank, blank]) for one in definitions]
             if at < len(body) and not body[at].leading_lines:
@@ -221,13 +221,13 @@ def _after_imports(body, names):
 
     Notebooks and pasted scripts import between other lines, too.
     """
-    words = re.compile(rf"\b(?:{'|'.join(map(re.escape, names)) or chr(0)})\b")
+    words = re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b")
     last = -1
     for index, statement in enumerate(body):
         if _is_import(statement):
             last = index
-        elif isinstance(statement, (cst.ClassDef, cst.FunctionDef)) or (
-            names and words.search(cst.Module([statement]).code)
+        elif isinstance(statement, (cst.ClassDef, cst.FunctionDef)) or words.search(
+            cst.Module([statement]).code
         ):
             break
     if last >= 0:

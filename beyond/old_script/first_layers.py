@@ -30,9 +30,35 @@ class Layers:
         self.later: set[cst.Call] = set()
 
     def note_block(self, names, body) -> None:
-        """Note what is added to a network in one block of statements."""
-        self.first.update(added(names, body))
-        self.later.update(later(names, body))
+        """Note what is added to a network in one block of statements.
+
+        Arguments:
+            names: The names of the script.
+            body: The statements.
+        """
+        begun: dict[str, bool] = {}  # name of a network -> whether it has a layer
+        for statement in body:
+            for small in statement.body if isinstance(statement, cst.SimpleStatementLine) else ():
+                if isinstance(small, cst.Assign):
+                    name = dotted(small.targets[0].target)
+                    begun.pop(name, None)
+                    made = small.value
+                    if isinstance(made, cst.Call) and names.full(made.func) in SEQUENTIAL:
+                        begun[name] = _has_layers(made)
+                elif isinstance(small, cst.Expr) and isinstance(small.value, cst.Call):
+                    self._note_added(small.value, statement, begun)
+
+    def _note_added(self, call, statement, begun):
+        name = dotted(getattr(call.func, "value", None))
+        adds = isinstance(call.func, cst.Attribute) and call.func.attr.value == "add"
+        if not adds or name not in begun or len(call.args) != 1:
+            return
+        layer, is_later = call.args[0].value, begun[name]
+        begun[name] = True
+        if isinstance(layer, cst.Call) and is_later:
+            self.later.add(layer)
+        elif isinstance(layer, cst.Call) and len(statement.body) == 1:
+            self.first[layer] = statement
 
     def note_list(self, names, call) -> None:
         """Note the layers of `Sequential([…])`."""
@@ -44,69 +70,6 @@ class Layers:
                 if isinstance(first, cst.Call):
                     self.first[first] = arg.value
                 self.later.update(one for one in others if isinstance(one, cst.Call))
-
-
-def added(names, body) -> dict[cst.Call, cst.CSTNode]:
-    """First layers that are added to a `Sequential()`, and the statement that adds each.
-
-    Arguments:
-        names: The names of the script.
-        body: Statements of one block.
-    """
-    found: dict[cst.Call, cst.CSTNode] = {}
-    empty: set[str] = set()
-    for statement in body:
-        if not isinstance(statement, cst.SimpleStatementLine):
-            continue
-        for small in statement.body:
-            if isinstance(small, cst.Assign) and isinstance(small.value, cst.Call):
-                if names.full(small.value.func) in SEQUENTIAL:
-                    name = dotted(small.targets[0].target)
-                    (empty.discard if _has_layers(small.value) else empty.add)(name)
-            elif isinstance(small, cst.Expr) and isinstance(small.value, cst.Call):
-                call = small.value
-                if not (isinstance(call.func, cst.Attribute) and call.func.attr.value == "add"):
-                    continue
-                name = dotted(call.func.value)
-                if name in empty and len(call.args) == 1:
-                    empty.discard(name)
-                    if isinstance(call.args[0].value, cst.Call) and len(statement.body) == 1:
-                        found[call.args[0].value] = statement
-    return found
-
-
-def later(names, body) -> set[cst.Call]:
-    """Layers that are added to a `Sequential` of this block after its first one.
-
-    Arguments:
-        names: The names of the script.
-        body: Statements of one block.
-    """
-    found: set[cst.Call] = set()
-    begun: dict[str, bool] = {}  # name of a network -> whether it has a layer
-    for statement in body:
-        for small in getattr(statement, "body", ()) if _is_line(statement) else ():
-            if isinstance(small, cst.Assign):
-                made = small.value
-                of_keras = isinstance(made, cst.Call) and names.full(made.func) in SEQUENTIAL
-                name = dotted(small.targets[0].target)
-                begun.pop(name, None)
-                if of_keras:
-                    begun[name] = _has_layers(made)
-            elif isinstance(small, cst.Expr) and isinstance(small.value, cst.Call):
-                call = small.value
-                if isinstance(call.func, cst.Attribute) and call.func.attr.value == "add":
-                    name = dotted(call.func.value)
-                    if begun.get(name) and len(call.args) == 1:
-                        if isinstance(call.args[0].value, cst.Call):
-                            found.add(call.args[0].value)
-                    elif name in begun:
-                        begun[name] = True
-    return found
-
-
-def _is_line(statement):
-    return isinstance(statement, cst.SimpleStatementLine)
 
 
 def _has_layers(call):

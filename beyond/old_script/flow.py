@@ -105,6 +105,11 @@ class Flow:
             ]
         return []
 
+    def calls(self, node: cst.BaseExpression | None) -> list[cst.Call]:
+        """`node` if it is a call, or else the calls among its values."""
+        found = [node] if isinstance(node, cst.Call) else self.values(node)
+        return [one for one in found if isinstance(one, cst.Call)]
+
     def _dictionaries(self, node, depth=0):
         """The dictionaries of the script that an expression may mean."""
         if isinstance(node, cst.Dict):
@@ -151,8 +156,7 @@ class Flow:
         if not is_method:
             return bool(self._script.names.raw(owner))
         known = isinstance(owner, cst.Name) and owner.value in ("self", "cls")
-        values = [owner] if isinstance(owner, cst.Call) else self.values(owner)
-        made = [one for one in values if isinstance(one, cst.Call)]
+        made = self.calls(owner)
         own = self._script.facts.own_classes
         known = known or any(dotted(one.func).rpartition(".")[2] in own for one in made)
         return known or not (made or dotted(owner) in self._script.facts.models)

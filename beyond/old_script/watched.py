@@ -3,6 +3,7 @@
 import libcst as cst
 
 from . import whose
+from .calls import argument
 from .literals import literal
 from .origins import logged_by_keras
 from .quantities import today
@@ -69,7 +70,7 @@ def _uses(script):
         position = CALLBACKS.get(script.names.full(call.func))
         if position is not None:
             named = whose.of_callback(script, call)
-            yield call, _argument(call, "monitor", position), lambda: True, named
+            yield call, argument(call, "monitor", position), lambda: True, named
         elif isinstance(call.func, cst.Attribute) and call.func.attr.value == "get" and call.args:
             yield call, call.args[0].value, _logged(script, call.func.value), None
     for subscript in script.facts.subscripts:
@@ -80,11 +81,3 @@ def _uses(script):
 
 def _logged(script, owner):
     return lambda: logged_by_keras(script, owner) is True
-
-
-def _argument(call, name, position):
-    for arg in call.args:
-        if arg.keyword is not None and arg.keyword.value == name:
-            return arg.value
-    given = [arg.value for arg in call.args if arg.keyword is None and not arg.star]
-    return given[position] if position < len(given) else None

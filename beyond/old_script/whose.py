@@ -5,6 +5,7 @@ That matters where one model of a script has `metrics=['acc']` and another `metr
 
 import libcst as cst
 
+from .calls import argument
 from .literals import texts_in
 from .names import dotted
 
@@ -64,11 +65,10 @@ def _of_model(script, fit):
     before = [call for call in here if script.line(call) <= script.line(fit)]
     found = set()
     for call in before[-1:] or here or compiled:
-        for index, arg in enumerate(call.args):
-            name = arg.keyword.value if arg.keyword is not None else ""
-            if name == "metrics" or (not name and index == 2):
-                values = script.facts.flow.values(arg.value) or [arg.value]
-                found |= set().union(*map(texts_in, values)) & NAMES
+        given = argument(call, "metrics", 2)
+        if given is not None:
+            values = script.facts.flow.values(given) or [given]
+            found |= set().union(*map(texts_in, values)) & NAMES
     return found.pop() if len(found) == 1 else None
 
 

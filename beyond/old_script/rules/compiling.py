@@ -2,11 +2,13 @@
 
 import libcst as cst
 
+from ..calls import argument
 from ..literals import literal
 from ..names import dotted
 from .base import CallRule, StatementRule
 from .generators import of_a_model
 
+OPTIMIZER = ("optimizer", 0)  # name and place of the argument of `compile`
 ADD_LOSS = '''@{register}()
 class AddedLoss({layer}):
     """Gives its first input back, and adds the second one to the loss."""
@@ -47,14 +49,13 @@ class SharedOptimizer(CallRule):
     methods = ("compile",)
 
     def change(self, call):
-        script, given = call.script, self._optimizer(call.original)
+        script, given = call.script, argument(call.original, *OPTIMIZER)
         if not isinstance(given, (cst.Name, cst.Attribute)) or not of_a_model(call):
             return
         made = [
             one
-            for one in script.facts.flow.values(given)
-            if isinstance(one, cst.Call)
-            and script.names.full(one.func).startswith(("keras.optimizers.", "tensorflow.train."))
+            for one in script.facts.flow.calls(given)
+            if script.names.full(one.func).startswith(("keras.optimizers.", "tensorflow.train."))
         ]
         if not made:
             return
@@ -64,24 +65,15 @@ class SharedOptimizer(CallRule):
             for one in script.facts.calls
             if isinstance(one.func, cst.Attribute)
             and one.func.attr.value == "compile"
-            and self._key(script, self._optimizer(one)) == key
+            and self._key(script, argument(one, *OPTIMIZER)) == key
         ]
         if len(same) < 2 or same[0] is call.original:
             return
         name = call.code(given)
         new = f"{name}.from_config({name}.get_config())"
-        if call.keyword("optimizer") is not None:
-            call.put("optimizer", new)
-        else:
-            call.put_positional(0, new)
+        call.put_value(*OPTIMIZER, new)
         why = "Keras 3 keeps an optimizer to the variables of one model"
         call.change(f"optimizer={name}", new, why, certain=False)
-
-    def _optimizer(self, call):
-        for arg in call.args:
-            if arg.keyword is not None and arg.keyword.value == "optimizer":
-                return arg.value
-        return call.args[0].value if call.args and call.args[0].keyword is None else None
 
     def _key(self, script, node):
         if isinstance(node, cst.Name):
@@ -114,7 +106,8 @@ class MetricsOfOutputs(CallRule):
             return
         if not given.elements or any(literal(one.value) is None for one in given.elements):
             return  # objects are not shared, and lists in the list are one for each output
-        counts = {self._outputs(call.script, one) for one in self._made(call)}
+        made = call.script.facts.flow.calls(call.receiver)
+        counts = {self._outputs(call.script, one) for one in made}
         if len(counts) != 1 or (count := counts.pop()) < 2:
             return
         code = call.code(given)
@@ -122,20 +115,14 @@ class MetricsOfOutputs(CallRule):
         call.put("metrics", new)
         call.change(f"metrics={code}", f"metrics={new}", "each output has its own list")
 
-    def _made(self, call):
-        made = call.script.facts.flow.values(call.receiver)
-        return [one for one in made if isinstance(one, cst.Call)]
-
     def _outputs(self, script, call):
         """How many outputs a model is built with, 0 if that is not seen."""
         if script.names.full(call.func) not in ("keras.Model", "keras.models.Model"):
             return 0
-        for index, arg in enumerate(call.args):
-            word = arg.keyword.value if arg.keyword is not None else ""
-            if word in ("outputs", "output") or (not word and index == 1):
-                several = isinstance(arg.value, (cst.List, cst.Tuple))
-                return len(arg.value.elements) if several else 1
-        return 0
+        given = argument(call, "output") or argument(call, "outputs", 1)
+        if isinstance(given, (cst.List, cst.Tuple)):
+            return len(given.elements)
+        return 0 if given is None else 1
 
 
 class FrozenAfterCompile(CallRule):

@@ -46,10 +46,7 @@ class ListsOfNumbers(CallRule):
             new = self._array(call, value, name)
             if new is None:
                 continue
-            if call.keyword(name) is not None:
-                call.put(name, new)
-            else:
-                call.put_positional(position, new)
+            call.put_value(name, position, new)
         held = call.keyword("validation_data")
         if isinstance(held, (cst.Tuple, cst.List)):
             elements = list(held.elements)

@@ -2,6 +2,7 @@
 
 import libcst as cst
 
+from ..calls import argument
 from ..names import dotted
 from ..origins import ONLY_KERAS, is_model
 from .base import CallRule, StatementRule
@@ -216,24 +217,16 @@ class PredictedBatches(CallRule):
         given, script = call.value("x", 0), call.script
         if given is None or not of_a_model(call):
             return
-        original = given
-        for arg in call.original.args[:1]:
-            original = arg.value
-        calls = [original, *script.facts.flow.values(original)]
         yielded = [
             value
-            for one in calls
-            if isinstance(one, cst.Call)
+            for one in script.facts.flow.calls(argument(call.original, "x", 0))
             for value in script.facts.yielded.get(dotted(one.func).rpartition(".")[2], ())
         ]
         if not yielded or all(isinstance(value, cst.Tuple) for value in yielded):
             return
         code = call.code(given)
         made = f"(batch if isinstance(batch, tuple) else (batch,) for batch in {code})"
-        if call.keyword("x") is not None:
-            call.put("x", made)
-        else:
-            call.put_positional(0, made)
+        call.put_value("x", 0, made)
         call.change(code, "(batch,) for each batch", "Keras 3 takes tuples only")
 
 

@@ -34,11 +34,7 @@ class WeightNames(ExpressionRule):
         if not of_a_layer(script, original):
             return None
         name = original.attr.value
-        made = {
-            script.names.full(one.func)
-            for one in script.facts.flow.values(original.value)
-            if isinstance(one, cst.Call)
-        }
+        made = {script.names.full(one.func) for one in script.facts.flow.calls(original.value)}
         if made == {"keras.layers.Embedding"}:
             new = OF_EMBEDDING.get(name)
         elif made and all(one.startswith(DENSE_LIKE) for one in made):

@@ -113,10 +113,7 @@ class Callbacks(CallRule):
         if not _direction_unknown(watched.removeprefix("val_"), own, script.metrics):
             return
         better = "max" if "acc" in watched else "min"
-        if mode is None or call.keyword("mode") is not None:
-            call.put("mode", f"'{better}'")
-        else:
-            call.put_positional(position, f"'{better}'")
+        call.put_value("mode", position, f"'{better}'")
         why = "Keras 3 does not know it of this quantity; this is what Keras 2 took"
         certain = watched.removeprefix("val_") in own
         call.change("mode='auto'", f"mode='{better}'", why, certain)

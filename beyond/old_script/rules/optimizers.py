@@ -83,10 +83,7 @@ class OptimizerArguments(CallRule):
         schedule = call.script.need("keras.optimizers.schedules", "InverseTimeDecay")
         call.remove(next(a for a in call.args if a.keyword and a.keyword.value == "decay"))
         new = f"{schedule}({rate}, 1, {text})"
-        if call.positional:
-            call.put_positional(0, new)
-        else:
-            call.put("learning_rate", new)
+        call.put_value("learning_rate", 0, new)
         call.change(f"decay={text}", new, "decay is ignored; this is what Keras 2 computed")
 
 
@@ -197,10 +194,7 @@ class OldDefaults(CallRule):
                 begins = ADAGRAD if name == "Adagrad" else ""
                 made = script.need("keras.optimizers", name)
                 made += f"(learning_rate={OLD_RATES[name]}{begins})"
-                if call.keyword("optimizer") is not None:
-                    call.put("optimizer", made)
-                else:
-                    call.put_positional(0, made)
+                call.put_value("optimizer", 0, made)
                 call.change(
                     repr(text),
                     made,

@@ -175,10 +175,7 @@ class WholeUnits(CallRule):
         if value is None or not self._counted(call.script, value):
             return
         new = f"int({call.code(value)})"
-        if call.keyword("units") is not None:
-            call.put("units", new)
-        else:
-            call.put_positional(0, new)
+        call.put_value("units", 0, new)
         call.change(call.code(value), new, "Keras 3 refuses a number of NumPy")
 
     def _counted(self, script, value, depth=0):

@@ -152,10 +152,10 @@ class FitArguments(CallRule):
         if call.code(count) == f"len({code})":
             return
         made = f"(batch for batch in {code})"
-        if where == 0 and call.positional:
-            call.put_positional(0, made)
+        if where == 0:
+            call.put_value("x", 0, made)
         else:
-            call.put("x" if where == 0 else where, made)
+            call.put(where, made)
         call.change(
             code if len(code) < 40 else "the iterator",
             "(batch for batch in …)",
@@ -335,7 +335,7 @@ class ResetStates(CallRule):
         if call.receiver is None or call.args:
             return
         name, facts = call.code(call.receiver), call.script.facts
-        made = [one for one in facts.flow.values(call.receiver) if isinstance(one, cst.Call)]
+        made = facts.flow.calls(call.receiver)
         kinds = {call.script.names.full(one.func).rpartition(".")[0] for one in made}
         if ".layers[" in name or ".get_layer(" in name or kinds & {"keras.metrics", "keras.layers"}:
             new = f"{name}.reset_state()"
