@@ -125,9 +125,9 @@ def publish(temporary: str, path: str, record: records.Record, tag: str) -> None
         os.utime(temporary, (record["saved_at"], record["saved_at"]))
     pending = os.path.join(folder, f".{tag}.pending.{name}.json")
     checksum = os.path.join(folder, f".{tag}.saving.{name}.sha256")
+    if os.path.exists(pending):  # it alone knows the sum of the file that is there
+        finish_or_remove(folder, os.path.basename(pending), tag)
     try:
-        if os.path.exists(pending):
-            finish_or_remove(folder, os.path.basename(pending), tag)
         _write_durably(checksum, records.checksum_line(path, record))
         _write_durably(pending, json.dumps(record, indent=1).encode())
         system.sync_folder(folder)

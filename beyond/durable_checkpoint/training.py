@@ -112,7 +112,7 @@ class TrainingState:
             own: As `arrays` returned them.
             assets: Content of files by path, as in `walk.Recording`.
         """
-        differ = assets != walk.record(self.model).assets
+        differ = bool(assets) and assets != walk.record(self.model).assets
         if own or differ:
             arrays = {path: variables[name] for path, name in paths.items()} | own
             self._load(arrays, assets if differ else {})

@@ -161,6 +161,32 @@ def test_what_fails_after_the_file_has_its_name_is_no_failed_save(
     assert files(tmp_path) == ["best.keras"]
 
 
+def test_a_save_whose_checksum_stays_behind_is_still_known_when_the_next_one_fails(
+    tmp_path,
+    model,  # noqa: F811
+    monkeypatch,
+):
+    """No table of files has room any more, so the next save cannot complete the one before."""
+    path = tmp_path / "best.keras"
+    checkpoint = DurableCheckpoint(path, save_best_only=True)
+    run(checkpoint, model, [0.5])
+    real = system.replace
+
+    def replace(old, new):
+        if os.fspath(new) == f"{path}.sha256":
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        real(old, new)
+
+    with monkeypatch.context() as full:
+        full.setattr(system, "replace", replace)
+        with pytest.warns(UserWarning), pytest.raises(OSError, match="could not save"):
+            run(checkpoint, model, [0.3, 0.2, 0.1])
+    assert epoch_in(path) == 1 and verify(path) == "checksum"
+    assert read_record(path)["value"] == 0.3 and checkpoint.best == 0.3
+    run(checkpoint, model, [0.2])
+    assert verify(path) == "checksum" and read_record(path)["value"] == 0.2
+
+
 def test_a_clock_before_the_first_time_that_an_archive_can_note(tmp_path, model, monkeypatch):  # noqa: F811
     first = time.gmtime(0)
     monkeypatch.setattr(files_module.time, "localtime", lambda *_: first)
