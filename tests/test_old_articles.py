@@ -93,6 +93,7 @@ IN_GENERAL = {
     "activity_regularizer": "4 * 0.01",
     "LeakyReLU(alpha": "negative_slope",
     "batch_input_shape": "batch_shape",
+    "model.reset_states()": "layer.reset_state()",
     "input_length=5)])": "keras.Input((5, 1))",
     "Embedding": "keras.Input((5,))",
     "input=a": "inputs=a, outputs=b",
