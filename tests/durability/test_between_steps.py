@@ -230,12 +230,18 @@ print("goes on")
 # ---- the end of a training, and its beginning
 
 
-def test_the_backup_stays_if_a_checkpoint_beside_it_was_not_saved(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("name", "failing"), [("best.keras", 3), ("e{epoch}.keras", 1)])
+def test_the_backup_stays_if_a_checkpoint_beside_it_was_not_saved(
+    tmp_path, monkeypatch, name, failing
+):
+    """The last save is under way when the training ends; or the first was never made up for."""
+
     def train():
         keras.utils.set_random_seed(1)
         network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
         network.compile("sgd", "mse")
-        best = DurableCheckpoint(tmp_path / "best.keras", monitor="loss", save_best_only=True)
+        best_only = "{" not in name
+        best = DurableCheckpoint(tmp_path / name, monitor="loss", save_best_only=best_only)
         backup = ExactBackupAndRestore(tmp_path / "backup", track=[best])
         x = np.ones((8, 4), "float32")
         return network.fit(x, x[:, :2], epochs=3, verbose=0, callbacks=[backup, best])
@@ -243,8 +249,8 @@ def test_the_backup_stays_if_a_checkpoint_beside_it_was_not_saved(tmp_path, monk
     real, ends = files_module.write_and_compare, []
 
     def write(temporary, members):
-        ends.append("best.keras" in temporary)
-        if sum(ends) == 3 and ends[-1]:
+        ends.append(".keras" in temporary)
+        if sum(ends) == failing and ends[-1]:
             time.sleep(1)  # the training has ended
             raise no_space()
         return real(temporary, members)
@@ -259,7 +265,8 @@ def test_the_backup_stays_if_a_checkpoint_beside_it_was_not_saved(tmp_path, monk
     assert any(name.endswith(".npz") for name in os.listdir(tmp_path / "backup"))
     history = train()
     assert history.epoch == [0, 1, 2]
-    assert read_record(tmp_path / "best.keras")["value"] == history.history["loss"][-1]
+    last = tmp_path / name.format(epoch=3)
+    assert read_record(last)["value"] == history.history["loss"][-1]
     assert not (tmp_path / "backup").exists()
 
 

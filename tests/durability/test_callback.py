@@ -537,6 +537,7 @@ def test_a_second_process_is_refused_until_the_first_has_died(tmp_path, model):
         with pytest.raises(BlockingIOError, match=f"process {process.pid} on ") as caught:
             run(DurableCheckpoint(path), model, [1.0])
         assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+        assert "could not save" not in str(caught.value)  # it is no matter of the disk
         run(DurableCheckpoint(tmp_path / "other.keras"), model, [1.0])
     finally:
         process.send_signal(signal.SIGKILL)

@@ -230,23 +230,44 @@ def test_operations_that_are_chosen_while_the_step_is_compiled(tmp_path):
         check(tmp_path, lambda: compiled(make(), run_eagerly=True), PICTURES)
 
 
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="texts are for TensorFlow only")
+def of_words(sentences):
+    """A model with vocabularies of these sentences."""
+    texts = keras.Input((1,), dtype="string")
+    words = adapted(layers.TextVectorization(output_sequence_length=3), sentences)
+    weighed = adapted(layers.TextVectorization(output_mode="tf_idf"), sentences)
+    lookup = adapted(layers.StringLookup(output_mode="multi_hot"), sentences)
+    numbers = adapted(layers.IntegerLookup(), np.arange(7))(words(texts))
+    known = layers.Flatten()(layers.Embedding(9, 2)(numbers))
+    all_ways = layers.Concatenate()(
+        [known, *map(layers.Flatten(), (weighed(texts), lookup(texts)))]
+    )
+    return compiled(keras.Model(texts, layers.Dense(1)(layers.Dropout(0.2)(all_ways))))
+
+
+SENTENCES = np.array([f"word{i % 5} word{i % 3} other" for i in range(ROWS)], object)
+texts_only = pytest.mark.skipif(BACKEND != "tensorflow", reason="texts are for TensorFlow only")
+
+
+@texts_only
 def test_words(tmp_path):
-    sentences = np.array([f"word{i % 5} word{i % 3} other" for i in range(ROWS)], object)
+    check(tmp_path, lambda: of_words(SENTENCES), SENTENCES[:, None])
 
-    def make():
-        texts = keras.Input((1,), dtype="string")
-        words = adapted(layers.TextVectorization(output_sequence_length=3), sentences)
-        weighed = adapted(layers.TextVectorization(output_mode="tf_idf"), sentences)
-        lookup = adapted(layers.StringLookup(output_mode="multi_hot"), sentences)
-        numbers = adapted(layers.IntegerLookup(), np.arange(7))(words(texts))
-        known = layers.Flatten()(layers.Embedding(9, 2)(numbers))
-        all_ways = layers.Concatenate()(
-            [known, *map(layers.Flatten(), (weighed(texts), lookup(texts)))]
-        )
-        return compiled(keras.Model(texts, layers.Dense(1)(layers.Dropout(0.2)(all_ways))))
 
-    check(tmp_path, make, sentences[:, None])
+@texts_only
+def test_words_of_the_training_come_back_over_others(tmp_path):
+    """The resumed program adapts to other sentences: as many words, in another order."""
+    others = np.array([text.translate(str.maketrans("01234", "43210")) for text in SENTENCES])
+    folder, copy = tmp_path / "backup", tmp_path / "copy"
+    killed = KilledAfter(7, folder, copy)
+    x = SENTENCES[:, None]
+    whole, history = train(lambda: of_words(SENTENCES), x, Y, folder, 1, [killed])
+    again, its_history = train(lambda: of_words(others), x, Y, copy, 2)
+    assert its_history == history
+    rows, _ = next(iter(ShuffledBatches(x, Y, ROWS)))
+    as_arrays = [keras.ops.convert_to_numpy(one(rows)) for one in (whole, again)]
+    assert (as_arrays[0] == as_arrays[1]).all()
+    ids = [one.layers[1](rows) for one in (whole, of_words(others))]
+    assert not keras.ops.all(ids[0] == ids[1]), "the sentences do not tell the vocabularies apart"
 
 
 def test_no_layer_is_left_out():
