@@ -32,10 +32,10 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
       file is being written and one copy is waiting; the next save waits for that one. `fit` does
       not return before the last one is written. If `fit` raises, so does the process not end
       before; `wait()`, `verify` and `newest_valid` wait, too.
-    - A monitored value that is missing, NaN or an array overwrites nothing and does not count as
-      best. A warning says so once. If it is missing (misspelt, or no validation in this epoch) or
-      an array, one is saved if there is no file of this name yet, so that not everything is lost;
-      but not if the first value has a threshold to beat, or if the name contains the value. With
+    - A monitored value that is missing (misspelt, or no validation in this epoch), NaN or an array
+      overwrites nothing and does not count as best. A warning says so once. As long as there is no
+      file of this name, a missing value or an array saves one, so that not everything is lost; not
+      where the first value has a threshold to beat, or the name contains the value. With
       `mode="auto"` Keras refuses a name of which it does not know whether lower is better.
     - A save that fails (disk full, no permission) leaves the old file, its checksum and its record
       as they were, is reported once, with the path and the free space, and does not count as best.

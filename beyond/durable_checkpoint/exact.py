@@ -52,7 +52,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
     - With `ShuffledBatches` in `track`, a backup in mid-epoch is taken up at the next batch. With
       data of which the position is unknown (arrays, generators, `tf.data`, a `ShuffledBatches` not
       in `track`) backups are made between epochs only, which a warning says if `save_freq` asks for
-      others: a batch is never trained twice. The order in which such data comes again is its own.
+      others: a batch is never trained twice. In which order such data comes again is up to it.
       The stock callback begins the epoch anew, with the weights of its middle.
     - Files are replaced as `DurableCheckpoint` does it, in the background, and two generations are
       kept: if the newer one is damaged, training goes on from the older, and one line says so.
@@ -74,8 +74,8 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
         backup_dir: A folder for this call of `fit` alone.
         save_freq: `"epoch"`, or a number of batches between two backups.
         double_checkpoint: Accepted as in the original; two generations are kept in any case.
-        delete_checkpoint: Delete the backup when training has ended and what checkpoints in `track`
-            saved is on the disk. With False it stays, and the same program trains nothing again.
+        delete_checkpoint: Delete the backup at the end, once all that checkpoints in `track` saved
+            is on the disk. With False it stays, and the same program trains nothing again.
         track: Objects whose state belongs to the training: callbacks (`EarlyStopping` with its best
             weights, `ReduceLROnPlateau`, checkpoints), `ShuffledBatches`,
             `keras.random.SeedGenerator`, layers outside of the model, `numpy.random.Generator`,
