@@ -20,10 +20,11 @@ read them without this package. Needs Keras 3.10 to 3.15 on TensorFlow, JAX or P
 and Linux or macOS. Nothing is ever pickled. `verify`, `newest_valid`, `read_record` and the command
 need no Keras: it is imported when the first of the other names is used.
 
-Where to read what: `walk` finds what Keras saves, `template` what its HDF5 file looks like,
+Where to read what: `walk` finds what Keras saves, `layout` what its HDF5 file looks like,
 `capture` and `snapshot` copy the state, `files` brings it to the disk and `writer` does so in the
-background; `places`, `locks`, `records` and `saved_files` know what lies on the disk, `validity`,
-`structure` and `hdf5` whether it is whole; `exact` and `training` are about going on bit for bit.
+background; `places`, `temporary_names`, `locks`, `records` and `saved_files` know what lies on the
+disk, `validity`, `structure` and `hdf5` whether it is whole; `exact` and `training` are about going
+on bit for bit.
 What is private in Keras stands in `keras_private`, what differs between operating systems in
 `system`.
 """

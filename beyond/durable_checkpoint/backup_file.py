@@ -7,7 +7,7 @@ import zipfile
 
 import numpy as np
 
-from . import files, records, snapshot, template
+from . import files, layout, records, snapshot, temporary_names
 from .errors import CorruptCheckpointError
 from .validity import verify
 
@@ -48,7 +48,7 @@ def npy_member(name, value):
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
     head = header.getvalue()
-    return name, len(head) + array.nbytes, lambda: [head, template.bytes_of(array)]
+    return name, len(head) + array.nbytes, lambda: [head, layout.bytes_of(array)]
 
 
 def path_of(folder: str, number: int) -> str:
@@ -79,8 +79,7 @@ def write(path: str, header: dict, groups: dict[str, list], record: dict) -> Non
     Raises:
         OSError: The generation before stays.
     """
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{TAG}.saving0.{name}")
+    temporary = temporary_names.checkpoint(path, TAG)
     try:
         text = json.dumps(header).encode()
         members = [("state.json", len(text), lambda: [text])]

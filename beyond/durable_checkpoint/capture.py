@@ -7,7 +7,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from . import files, hdf5, keras_private, records, snapshot, template, walk
+from . import files, hdf5, keras_private, layout, records, snapshot, walk
 from .errors import CorruptCheckpointError
 from .structure import examine_structure
 
@@ -23,7 +23,7 @@ class Capture:
     def __init__(self, *, whole: bool, background: bool):
         self.whole = whole
         self.background = background
-        self._layout: template.Template | None = None
+        self._layout: layout.Layout | None = None
         self._spare_buffers: list[list[np.ndarray]] = []
         self._memory: threading.Thread | None = None
 
@@ -94,11 +94,11 @@ class Capture:
 
     def _contents(self, recording, values):
         """Size of the HDF5 file, and a function that returns its bytes piece by piece."""
-        key = template.key_of(recording, values)
+        key = layout.key_of(recording, values)
         if self._layout is None or self._layout.key != key:
-            self._layout = template.make(recording, key)
-        layout = self._layout
-        return layout.size, lambda: layout.contents(values)
+            self._layout = layout.make(recording, key)
+        of_file = self._layout
+        return of_file.size, lambda: of_file.contents(values)
 
 
 def _members(contents, texts, recording):

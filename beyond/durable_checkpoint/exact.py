@@ -187,7 +187,7 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             os.makedirs(self._folder, exist_ok=True)
             self._lock.acquire(fits.Fit(self))
             for name in os.listdir(self._folder):
-                files.finish_or_remove(self._folder, name, backup_file.TAG)
+                files.finish_or_remove(os.path.join(self._folder, name), backup_file.TAG)
         try:
             self._find_a_backup()
         except BaseException:

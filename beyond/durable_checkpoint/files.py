@@ -17,7 +17,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from . import errors, records, system
+from . import errors, records, system, temporary_names
 from .hdf5 import CHUNK_BYTES
 
 FIRST_OF_ZIP = (1980, 1, 1, 0, 0, 0)  # the earliest time that an archive can note
@@ -120,13 +120,13 @@ def publish(temporary: str, path: str, record: records.Record, tag: str) -> None
     the record goes to the disk first, under its pending name, so that the checksums of both the
     old and the new file are known while they are exchanged.
     """
-    folder, name = os.path.split(path)
+    folder = os.path.dirname(path)
     with contextlib.suppress(OSError):  # so that files keep their order if a record is lost
         os.utime(temporary, (record["saved_at"], record["saved_at"]))
-    pending = os.path.join(folder, f".{tag}.pending.{name}.json")
-    checksum = os.path.join(folder, f".{tag}.saving.{name}.sha256")
+    pending = temporary_names.record(path, tag)
+    checksum = temporary_names.checksum(path, tag)
     if os.path.exists(pending):  # it alone knows the sum of the file that is there
-        finish_or_remove(folder, os.path.basename(pending), tag)
+        finish_or_remove(pending, tag)
     try:
         _write_durably(checksum, records.checksum_line(path, record))
         _write_durably(pending, json.dumps(record, indent=1).encode())
@@ -147,23 +147,22 @@ def publish(temporary: str, path: str, record: records.Record, tag: str) -> None
             warnings.warn(said)
 
 
-def finish_or_remove(folder: str, name: str, tag: str) -> bool:
-    """If `name` is what a save left that was cut off, complete that save or undo it.
+def finish_or_remove(leftover: str, tag: str) -> bool:
+    """If a file is what a save left that was cut off, complete that save or undo it.
 
     Returns:
         Whether it was.
     """
-    leftover = os.path.join(folder, name)
-    if name.startswith(f".{tag}.pending."):
-        path = os.path.join(folder, name.split(".pending.", 1)[1].removesuffix(".json"))
+    path = temporary_names.recorded(leftover, tag)
+    if path is not None:
         record = records.read_file(leftover)
         if record is not None and records.applies(record, path):
             note_checksum(path, record, tag)
             system.replace(leftover, f"{path}.json")
-            system.sync_folder(folder)
+            system.sync_folder(os.path.dirname(path))
         else:
             remove(leftover)
-    elif name.startswith(f".{tag}.saving"):
+    elif temporary_names.is_unfinished(leftover, tag):
         remove(leftover)
     else:
         return False
@@ -172,8 +171,7 @@ def finish_or_remove(folder: str, name: str, tag: str) -> bool:
 
 def note_checksum(path: str, record: records.Record, tag: str) -> None:
     """Write the checksum of `record` beside the checkpoint at `path`, whole or not at all."""
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{tag}.saving.{name}.sha256")
+    temporary = temporary_names.checksum(path, tag)
     _write_durably(temporary, records.checksum_line(path, record))
     system.replace(temporary, f"{path}.sha256")
 

@@ -3,7 +3,7 @@
 import hashlib
 import os
 
-from . import templates
+from . import placeholders, temporary_names
 
 LONGEST_NAME = 255  # bytes, on every usual file system
 
@@ -70,8 +70,7 @@ class Place:
 
     def temporary(self, path: str, number: int) -> str:
         """Where the file is written that will be renamed to `path`."""
-        folder, name = os.path.split(path)
-        return os.path.join(folder, f".{self.tag}.saving{number}.{name}")
+        return temporary_names.checkpoint(path, self.tag, number)
 
     def refuse_a_name_without_room(self, name: str | None = None) -> None:
         """Raise unless the names of the files beside `name` fit; None: beside any name.
@@ -79,8 +78,8 @@ class Place:
         Raises:
             ValueError: The name is too long.
         """
-        name = templates.constant_part(self.name) if name is None else name
-        most = LONGEST_NAME - len(f".{self.tag}.saving..sha256")
+        name = placeholders.constant_part(self.name) if name is None else name
+        most = LONGEST_NAME - temporary_names.longest_addition(self.tag)
         if len(os.fsencode(name)) > most:
             raise ValueError(
                 f"{self.filepath}: its name has more than {most} bytes, so there is no room for "

@@ -16,6 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from . import temporary_names
 from .errors import CorruptCheckpointError
 from .writer import wait_for_own_writes
 
@@ -208,7 +209,7 @@ def pending_record(path: str) -> str | None:
     folder, name = os.path.split(path)
     with contextlib.suppress(OSError):
         for found in os.listdir(folder or "."):
-            if found.startswith(".") and found.endswith(f".pending.{name}.json"):
+            if temporary_names.is_record_of(found, name):
                 return os.path.join(folder, found)
     return None
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from . import identity as identities
+from . import description
 from .batches import ShuffledBatches
 
 
@@ -10,8 +10,8 @@ def identity(model: keras.Model, track: list, data: ShuffledBatches | None) -> d
     """What has to be the same for a training to go on exactly, as texts by point and key."""
     return {
         "backend": {"name": keras.backend.backend()},
-        "network": identities.architecture(model),
-        "optimizer": identities.optimizer_settings(model.optimizer),
+        "network": description.architecture(model),
+        "optimizer": description.optimizer_settings(model.optimizer),
         "track": {str(i): type(tracked).__name__ for i, tracked in enumerate(track)},
         "data": data.get_state() if data is not None else {},
     }

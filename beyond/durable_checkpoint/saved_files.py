@@ -4,7 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterable
 
-from . import files, records, templates
+from . import files, placeholders, records
 from .places import Place
 from .records import Record
 from .validity import ENDINGS
@@ -24,7 +24,7 @@ class SavedFiles:
         """The folders that the template may lead to."""
         folders = [self.place.folder]
         for part in self.place.template.split("/")[:-1]:
-            name = templates.pattern(part)
+            name = placeholders.pattern(part)
             below = []
             for folder in folders:
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
@@ -108,7 +108,7 @@ class SavedFiles:
         times = [0.0]
         for folder, name in list(self._names()):
             path = os.path.join(folder, name)
-            if files.finish_or_remove(folder, name, self.place.tag) or name.startswith("."):
+            if files.finish_or_remove(path, self.place.tag) or name.startswith("."):
                 continue
             if name.endswith(ENDINGS):
                 with contextlib.suppress(OSError):

@@ -8,7 +8,7 @@ import re
 import stat
 from collections.abc import Callable
 
-from . import records, templates
+from . import placeholders, records
 from .errors import CorruptCheckpointError
 from .structure import examine_structure
 from .writer import wait_for_own_writes
@@ -127,7 +127,7 @@ def _newest_first(folder, pattern):
         if (
             name.endswith(ENDINGS)
             and not name.startswith(".")
-            and templates.matches(name, pattern)
+            and placeholders.matches(name, pattern)
             and not is_part(name)
             and path.is_file()  # not for a folder, nor a link that leads nowhere
         ):

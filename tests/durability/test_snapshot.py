@@ -207,7 +207,7 @@ def test_saving_changes_nothing_in_the_training(tmp_path):
         model, x = dense("adam")
         model.fit(x, np.ones((ROWS, 1)), batch_size=8, epochs=3, verbose=0, callbacks=callbacks)
         return b"".join(
-            durable_checkpoint.template.bytes_of(keras.ops.convert_to_numpy(v)).tobytes()
+            durable_checkpoint.layout.bytes_of(keras.ops.convert_to_numpy(v)).tobytes()
             for v in [*model.variables, *model.optimizer.variables]
         )
 

@@ -17,7 +17,7 @@ from . import keras_private, snapshot
 from .walk import Recording
 
 
-class Template:
+class Layout:
     """Constant bytes and gaps, in the order of the file.
 
     Attributes:
@@ -35,7 +35,7 @@ class Template:
         """The bytes of the file, piece by piece. `values`: arrays or tensors by their numbers.
 
         Raises:
-            RuntimeError: A value has another length than the one the template was made for.
+            RuntimeError: A value has another length than the one the layout was made for.
         """
         for piece in self.pieces:
             if isinstance(piece, bytes):
@@ -49,7 +49,7 @@ class Template:
 
 
 def key_of(recording: Recording, values: list) -> tuple:
-    """All that the template depends on: Keras's calls, and shape and type of each value."""
+    """All that the layout depends on: Keras's calls, and shape and type of each value."""
     calls = tuple(
         (
             kind,
@@ -63,7 +63,7 @@ def key_of(recording: Recording, values: list) -> tuple:
     return calls, tuple((tuple(v.shape), keras.backend.standardize_dtype(v.dtype)) for v in values)
 
 
-def make(recording: Recording, key: tuple) -> Template:
+def make(recording: Recording, key: tuple) -> Layout:
     """Let Keras write the file with zeros, and note where each array lies."""
     zeros = [Zeros(shape, dtype) for shape, dtype in key[1]]
     file = MemoryWithoutZeros()
@@ -83,7 +83,7 @@ def make(recording: Recording, key: tuple) -> Template:
         pieces += [file.part(position, offset), (number, length)]
         position = offset + length
     pieces.append(file.part(position, file.size))
-    return Template(key, [piece for piece in pieces if piece != b""], file.size)
+    return Layout(key, [piece for piece in pieces if piece != b""], file.size)
 
 
 def write(recording: Recording, values: list, file: io.BytesIO) -> None:
