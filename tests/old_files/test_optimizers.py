@@ -14,7 +14,8 @@ new Adam schedule|legacy Adam schedule""".replace("\n", "|").split("|")
 # Bounds of what was measured: rounding, where the formula is written in another order.
 BOUND = 3e-7
 ROUNDED = {"legacy RMSprop momentum": 1e-6, "new RMSprop momentum": 1e-6}
-# On TensorFlow these are equal to Keras 2 in every bit, after one step and after ten.
+# On TensorFlow these are equal to Keras 2 in every bit, after one step and after ten, if the
+# processor rounds the gradients of both alike: an AMD EPYC does, an Intel Xeon with AVX-512 not.
 EXACT = """legacy Adagrad|legacy Adam|legacy RMSprop|legacy SGD|new Adagrad|new Adam|new Adamax
 legacy Adam decay|legacy Adam schedule|legacy RMSprop centered|legacy SGD decay|new AdamW
 legacy SGD momentum|new AMSGrad|new Adam schedule|new Nadam""".replace("\n", "|").split("|")
@@ -26,8 +27,15 @@ IMPORTS = {
 }
 
 
+@pytest.fixture
+def same_gradients(case):
+    """Whether the plainest optimizer, which adds nothing of its own, ends in the same bits here."""
+    plain = [case(name) for name in ("legacy SGD", "new SGD")]
+    return TENSORFLOW and all(one.differences(one.load()) == [0, 0] for one in plain)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_goes_on_as_keras_2_would(case, name):
+def test_goes_on_as_keras_2_would(case, name, same_gradients):
     converted = case(name)
     model = converted.load()
     assert converted.report.steps == int(model.optimizer.iterations)
@@ -38,7 +46,7 @@ def test_goes_on_as_keras_2_would(case, name):
     one, ten = converted.differences(model)
     assert one <= ROUNDED.get(name, BOUND)
     assert ten <= ROUNDED.get(name, BOUND)
-    if TENSORFLOW and name in EXACT:
+    if same_gradients and name in EXACT:
         assert (one, ten) == (0, 0)
 
 
