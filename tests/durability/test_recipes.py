@@ -85,7 +85,8 @@ def test_a_tensorflow_checkpoint_is_copied_array_by_array(run, old):
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="TFSMLayer needs the TensorFlow backend")
 def test_a_saved_model_answers(run, old):
     (answers,) = run(recipe("A SavedModel"))["answers"].values()
-    assert np.array_equal(np.asarray(answers), old[1].predict(ROWS, verbose=0))
+    # How the last bit is rounded depends on the processor.
+    np.testing.assert_array_max_ulp(np.asarray(answers), old[1].predict(ROWS, verbose=0), 4)
 
 
 def test_a_saved_model_is_converted_by_way_of_hdf5(run, old):
