@@ -392,6 +392,9 @@ def test_ci_runs_the_readmes_test_command_on_both_backends():
         assert (REPOSITORY / "tests" / "durability" / f"test_{name}.py").exists()
     assert "\n    make test\n" in README
     workflow = (REPOSITORY / ".github" / "workflows" / "ci.yml").read_text()
+    (some,) = (line for line in lines if line.startswith("export NOTEBOOKS="))
+    numbers = some.split('"')[1].split()
+    assert {script[:2] for script in SCRIPTS} < set(numbers)
     assert "run: bash .ci/run" in workflow and "make test PYTHON=" in workflow
     weekly = workflow[workflow.index("all-on-jax:") :]
     assert "- run: KERAS_BACKEND=jax make test-beyond" in weekly

@@ -241,20 +241,15 @@ async def record(script: pathlib.Path) -> float:
 
 def wanted(numbers: list[str]) -> list[pathlib.Path]:
     """The scripts to run: those asked for, or the outdated, and those whose results they lack."""
-    everything = recording.scripts()
-    unknown = set(numbers) - {script.name[:2] for script in everything}
-    if unknown:
-        sys.exit(f"There is no script {', '.join(sorted(unknown))}.")
-    found = {
-        script
-        for script in everything
-        if (script.name[:2] in numbers if numbers else recording.flaw(script))
-    }
+    if numbers:
+        found = set(recording.numbered(numbers))
+    else:
+        found = {script for script in recording.shown() if recording.flaw(script)}
     for script in list(found):
         for other in recording.needs(script):
             if recording.flaw(other) or not (ROOT / "out" / other.stem / "result.json").exists():
                 found.add(other)
-    return [script for script in everything if script in found]
+    return [script for script in recording.scripts() if script in found]
 
 
 def measures_time(script: pathlib.Path) -> bool:

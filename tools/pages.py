@@ -20,6 +20,7 @@ import sys
 import time
 
 import lessons
+import nbformat
 import notebooks
 import published
 import recording
@@ -102,6 +103,19 @@ def write(name: str, text: str) -> None:
         target.write_text(text, encoding="utf-8")
 
 
+NOT_RUN = "This page was built without running the script: it shows no outputs."
+
+
+def book_of(script: pathlib.Path, with_outputs: bool) -> dict:
+    """The notebook that a page shows: the recorded one, or one without outputs that says so."""
+    if with_outputs and script in recording.shown():
+        return json.loads(recording.record_of(script).read_text(encoding="utf-8"))
+    book = notebooks.notebook(script)
+    if with_outputs:
+        book.cells.insert(2, nbformat.v4.new_markdown_cell(NOT_RUN, id="not-run"))
+    return book
+
+
 def stage(with_outputs: bool = True) -> None:
     """Lay the sources of the pages into out/site/source, as they lie in the repository."""
     shutil.rmtree(SOURCES, ignore_errors=True)
@@ -112,11 +126,8 @@ def stage(with_outputs: bool = True) -> None:
         if page != "docs/api":
             write(f"{page}.md", (REPOSITORY / f"{page}.md").read_text(encoding="utf-8"))
     for script in recording.scripts():
-        if with_outputs:
-            book = json.loads(recording.record_of(script).read_text(encoding="utf-8"))
-            del book["metadata"][recording.KEY]
-        else:
-            book = notebooks.notebook(script)
+        book = book_of(script, with_outputs)
+        book["metadata"].pop(recording.KEY, None)
         write(f"{page_of(script)}.py", json.dumps(book, indent=1, ensure_ascii=False))
     shutil.copytree(REPOSITORY / "docs" / "figures", SOURCES / "docs" / "figures")
     for catalogue in SETTINGS.glob("locale/*/LC_MESSAGES/*.po"):
@@ -129,7 +140,7 @@ def thumbnails(with_outputs: bool) -> None:
     folder = SOURCES / "thumbnails"
     folder.mkdir()
     for script in recording.scripts():
-        if not with_outputs:
+        if not with_outputs or script not in recording.shown():
             Image.new("RGB", (1, 1)).save(folder / f"{script.stem}.png")
             continue
         book = json.loads(recording.record_of(script).read_text(encoding="utf-8"))
@@ -175,7 +186,7 @@ def download_books() -> None:
     folder = HTML / "notebooks"
     folder.mkdir()
     for script in recording.scripts():
-        book = json.loads(recording.record_of(script).read_text(encoding="utf-8"))
+        book = book_of(script, with_outputs=True)
         # The record may be older than the address.
         book["cells"][0]["source"] = notebooks.first_cell(script).source
         for cell in book["cells"]:
@@ -188,7 +199,7 @@ def download_books() -> None:
 
 
 def refuse_old_outputs() -> None:
-    flaws = [flaw for script in recording.scripts() if (flaw := recording.flaw(script))]
+    flaws = [flaw for script in recording.shown() if (flaw := recording.flaw(script))]
     if flaws:
         sys.exit("\n".join(flaws))
 

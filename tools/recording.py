@@ -8,8 +8,10 @@ the lock of the environment, and the same of each script whose results it reads.
 import functools
 import hashlib
 import json
+import os
 import pathlib
 import re
+import sys
 
 import lessons
 from lessons import REPOSITORY
@@ -23,6 +25,27 @@ COMMAND = "make notebooks"
 def scripts() -> list[pathlib.Path]:
     """All numbered scripts, in the order of their numbers."""
     return lessons.scripts(".") + lessons.scripts("beyond")
+
+
+def shown() -> list[pathlib.Path]:
+    """The scripts that are run as notebooks, and whose pages show the outputs.
+
+    All of them, unless the variable NOTEBOOKS names some, as in NOTEBOOKS="03 12".
+    """
+    numbers = os.environ.get("NOTEBOOKS", "").split()
+    return numbered(numbers) if numbers else scripts()
+
+
+def numbered(numbers: list[str]) -> list[pathlib.Path]:
+    """The scripts with these numbers.
+
+    Raises:
+        SystemExit: There is none with one of them.
+    """
+    unknown = set(numbers) - {script.name[:2] for script in scripts()}
+    if unknown:
+        sys.exit(f"There is no script {', '.join(sorted(unknown))}.")
+    return [script for script in scripts() if script.name[:2] in numbers]
 
 
 def record_of(script: pathlib.Path) -> pathlib.Path:

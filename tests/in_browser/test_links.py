@@ -101,7 +101,7 @@ def test_scripts_and_documents_lead_to_each_other():
     assert any(address.startswith("../06_resume_training.html") for address in pitfalls)
 
 
-@pytest.mark.parametrize("script", pages.recording.scripts(), ids=lambda script: script.stem)
+@pytest.mark.parametrize("script", pages.recording.shown(), ids=lambda script: script.stem)
 def test_a_page_shows_the_outputs_of_its_notebook(script):
     book = json.loads(pages.recording.record_of(script).read_text(encoding="utf-8"))
     printed = [
@@ -118,6 +118,13 @@ def test_a_page_shows_the_outputs_of_its_notebook(script):
     assert len(figures) == 1
     assert "All log messages before absl" not in shown
     assert str(pages.REPOSITORY) not in shown
+    assert pages.NOT_RUN not in shown
+
+
+def test_a_page_of_a_script_that_was_not_run_says_so():
+    for script in set(pages.recording.scripts()) - set(pages.recording.shown()):
+        page = (pages.HTML / f"{pages.page_of(script)}.html").read_text(encoding="utf-8")
+        assert pages.NOT_RUN in page and "_images/" not in page
 
 
 @pytest.mark.parametrize("script", pages.recording.scripts(), ids=lambda script: script.stem)

@@ -42,7 +42,7 @@ def small(tmp_path_factory) -> pathlib.Path:
 
 
 def answer(copy: pathlib.Path, program: str) -> str:
-    env = {**os.environ, "PYTHONPATH": str(copy / "tools")}
+    env = {**os.environ, "PYTHONPATH": str(copy / "tools"), "NOTEBOOKS": ""}
     command = [sys.executable, "-c", program]
     return subprocess.run(
         command, cwd=copy, env=env, check=True, capture_output=True, text=True
@@ -81,13 +81,31 @@ def test_pages_are_not_built_from_old_outputs(small):
     aside = record.rename(record.with_suffix(".aside"))
     try:
         command = [sys.executable, "tools/pages.py", "en"]
-        run = subprocess.run(command, cwd=small, check=False, capture_output=True, text=True)
+        env = {**os.environ, "NOTEBOOKS": ""}
+        run = subprocess.run(
+            command, cwd=small, env=env, check=False, capture_output=True, text=True
+        )
     finally:
         aside.rename(record)
     assert run.returncode == 1
     assert run.stderr.strip() == (
         "07_checkpoint_options.py has not been run as a notebook. Run: make notebooks"
     )
+
+
+def test_some_scripts_only(small, monkeypatch):
+    monkeypatch.setenv("NOTEBOOKS", "03 12")
+    assert [script.name[:2] for script in recording.shown()] == ["03", "12"]
+    (small / "out" / "notebooks" / "07_checkpoint_options.ipynb").rename(small / "aside")
+    try:
+        program = "import pages; pages.refuse_old_outputs()"
+        env = {**os.environ, "PYTHONPATH": str(small / "tools")}
+        subprocess.run([sys.executable, "-c", program], cwd=small, env=env, check=True)
+    finally:
+        (small / "aside").rename(small / "out" / "notebooks" / "07_checkpoint_options.ipynb")
+    monkeypatch.setenv("NOTEBOOKS", "3")
+    with pytest.raises(SystemExit, match="There is no script 3"):
+        recording.shown()
 
 
 def test_the_text_is_what_a_terminal_shows():
@@ -116,7 +134,7 @@ def test_a_line_in_two_pieces_is_one_line():
     assert [output.text for output in cell.outputs] == ["Epoch 1\n"]
 
 
-@pytest.mark.parametrize("script", recording.scripts(), ids=lambda script: script.stem)
+@pytest.mark.parametrize("script", recording.shown(), ids=lambda script: script.stem)
 def test_a_record_has_one_figure_with_a_text_and_no_error(script):
     book = nbformat.read(recording.record_of(script), as_version=4)
     assert len(notebooks.figures(book.cells)) == 1

@@ -114,3 +114,4 @@ def test_what_is_published_is_what_was_tested():
     assert workflow.index("make test-site") < workflow.index("git push")
     assert f"--work-tree={pages.HTML.relative_to(REPOSITORY)}" in workflow
     assert "refs/heads/gh-pages" in workflow  # Colab opens the notebooks from there
+    assert "NOTEBOOKS" not in workflow  # with all outputs
