@@ -141,7 +141,7 @@ def thumbnails(with_outputs: bool) -> None:
     folder.mkdir()
     for script in recording.scripts():
         if not with_outputs or script not in recording.shown():
-            Image.new("RGB", (1, 1)).save(folder / f"{script.stem}.png")
+            Image.new("RGB", (16, 9), "#e8e8e8").save(folder / f"{script.stem}.png")
             continue
         book = json.loads(recording.record_of(script).read_text(encoding="utf-8"))
         outputs = [output for cell in book["cells"] for output in cell.get("outputs", [])]
