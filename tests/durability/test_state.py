@@ -776,6 +776,25 @@ def test_a_layer_may_ask_more_of_the_store_than_arrays(tmp_path, ending):
 
 
 @pytest.mark.parametrize("ending", [".keras", ".weights.h5"])
+def test_a_layer_may_take_back_what_it_handed_over(tmp_path, ending):
+    class Revises(layers.Dense):
+        def save_own_variables(self, store):
+            store["draft"] = np.ones((99, 99))  # HDF5 uses its place again
+            super().save_own_variables(store)
+            del store["draft"]
+
+    model = keras.Sequential(
+        [keras.Input((8,)), Revises(100), layers.Dense(90), layers.Dense(3), layers.Dense(1)]
+    )
+    model.compile("adam", "mse")
+    path = tmp_path / f"m{ending}"
+    checkpoint = DurableCheckpoint(path, save_weights_only=ending == ".weights.h5")
+    model.fit(X, Y, epochs=2, verbose=0, callbacks=[checkpoint])
+    (model.save if ending == ".keras" else model.save_weights)(tmp_path / f"stock{ending}")
+    assert arrays_of(path) == arrays_of(tmp_path / f"stock{ending}")
+
+
+@pytest.mark.parametrize("ending", [".keras", ".weights.h5"])
 @pytest.mark.parametrize("error", [RuntimeError, OSError, ValueError])
 def test_an_error_of_the_user_s_own_layer_ends_fit_as_in_stock_keras(tmp_path, ending, error):
     class Fails(layers.Dense):
