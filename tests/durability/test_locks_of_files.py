@@ -1,5 +1,6 @@
 """Who may write: one training at a time into the same files, until it has ended in whatever way."""
 
+import concurrent.futures
 import gc
 import os
 import pathlib
@@ -24,6 +25,7 @@ from durable_checkpoint import (
     read_record,
     verify,
 )
+from durable_checkpoint.writer import BackgroundWriter
 
 X = np.ones((8, 4), "float32")
 
@@ -243,6 +245,24 @@ def test_a_forked_child_reads_while_its_parent_saves_and_may_not_write(
     fit(model, checkpoint, Calls(fork))
     assert answers == ["1 {} refused"]
     assert verify(tmp_path / "m.keras") == "checksum"
+
+
+def test_a_forked_child_writes_with_a_thread_of_its_own():
+    writer = BackgroundWriter("test", background=True, warns=True, next_time="")
+    writer.submit("a", lambda: "of the parent")
+    assert writer.collect(waiting_for_at_most=0) == ["of the parent"]
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            writer.submit("b", lambda: "of the child")
+            concurrent.futures.wait(writer.futures(), timeout=20)
+            if writer.collect(waiting_for_at_most=None) == ["of the child"]:
+                status = 7
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    writer.close()
 
 
 def test_the_lock_does_not_outlive_its_process_in_a_child(tmp_path):
