@@ -5,6 +5,7 @@ import gc
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -142,6 +143,29 @@ def test_a_lock_file_that_is_removed_between_opening_and_locking_is_not_the_lock
     path = tmp_path / "m.keras"
     fit(model, DurableCheckpoint(path), Calls(lambda: another_process_is_refused(path) or 1 / 0))
     assert removed
+
+
+def test_the_lock_file_goes_before_the_lock(tmp_path, model, monkeypatch):
+    """Otherwise another process may have locked it, and loses its name."""
+    path = tmp_path / "m.keras"
+    remove, refused = locks._remove, []
+
+    def look_and_remove(lock):
+        refused.append(another_process_is_refused(path))
+        remove(lock)
+
+    monkeypatch.setattr(locks, "_remove", look_and_remove)
+    fit(model, DurableCheckpoint(path))
+    assert refused == [True]
+
+
+def test_the_lock_file_of_a_killed_process_names_the_next_one(tmp_path, model):
+    checkpoint = DurableCheckpoint(tmp_path / "m.keras")
+    lock = pathlib.Path(checkpoint._lock.path)
+    lock.write_text(f"process {10**9} on a machine with a name longer than {socket.gethostname()}")
+    texts = []
+    fit(model, checkpoint, Calls(lambda: texts.append(lock.read_text())))
+    assert texts == [f"process {os.getpid()} on {socket.gethostname()}\n"]
 
 
 def until(condition):
