@@ -6,6 +6,7 @@ import os
 import pathlib
 import resource
 import socket
+import struct
 import subprocess
 import sys
 import zipfile
@@ -249,6 +250,25 @@ def test_a_packed_archive_of_usual_size_is_whole(tmp_path):
     )
     assert packed.stat().st_size * 100 < path.stat().st_size
     assert verify(packed) == "structure"
+
+
+def test_an_archive_packed_by_another_program_is_whole(tmp_path):
+    """Most programs note times and owners in an extra field before the content of a member."""
+    path = arrays(tmp_path / "m.h5", a=np.ones(3))
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as packed:
+        packed.writestr("config.json", "{}")
+        weights = zipfile.ZipInfo("model.weights.h5")
+        weights.extra = struct.pack("<HHBI", 0x5455, 5, 1, 0)  # the time of the change
+        packed.writestr(weights, path.read_bytes())
+    assert verify(tmp_path / "m.keras") == "structure"
+
+
+@pytest.mark.parametrize("shape", [(700_000,), (3, 700_000), (5, 7, 10_000), (3, 2, 300_001)])
+def test_of_an_array_every_number_is_read_once(shape):
+    times = np.zeros(shape, "int8")
+    for piece in hdf5._pieces(shape, itemsize=4):
+        times[piece] += 1
+    assert (times == 1).all()
 
 
 def test_a_deep_config_is_refused(tmp_path):
