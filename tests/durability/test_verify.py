@@ -286,6 +286,15 @@ def test_arrays_that_declare_what_is_not_there_are_refused(tmp_path, chunks):
         verify(path)
 
 
+def test_what_arrays_declare_is_counted_together(tmp_path):
+    path = tmp_path / "m.h5"
+    with h5py.File(path, "w") as file:
+        for i in range(2):
+            file.create_dataset(f"a{i}", (50_000_000,), "float32")  # never written
+    with pytest.raises(CorruptCheckpointError, match="declares"):
+        verify(path)
+
+
 # ---- files in several parts
 
 
