@@ -187,6 +187,20 @@ def test_a_save_whose_checksum_stays_behind_is_still_known_when_the_next_one_fai
     assert verify(path) == "checksum" and read_record(path)["value"] == 0.2
 
 
+def test_a_save_that_does_not_get_its_name_leaves_nothing(tmp_path, model, monkeypatch):  # noqa: F811
+    real = system.replace
+
+    def replace(old, new):
+        if os.path.basename(new) == "e1.keras":
+            raise no_space()
+        real(old, new)
+
+    monkeypatch.setattr(system, "replace", replace)
+    with pytest.warns(UserWarning), pytest.raises(OSError, match="could not save"):
+        run(DurableCheckpoint(tmp_path / "e{epoch}.keras"), model, [0.5, 0.4])
+    assert sorted(os.listdir(tmp_path)) == [f"e2.keras{end}" for end in ("", ".json", ".sha256")]
+
+
 def test_a_clock_before_the_first_time_that_an_archive_can_note(tmp_path, model, monkeypatch):  # noqa: F811
     first = time.gmtime(0)
     monkeypatch.setattr(files_module.time, "localtime", lambda *_: first)

@@ -195,7 +195,8 @@ def test_a_failed_save_is_not_the_one_to_beat(tmp_path, model, monkeypatch):
     checkpoint = DurableCheckpoint(path, save_best_only=True)
     checkpoint.set_model(model)
     checkpoint.on_train_begin()
-    for epoch, (value, full) in enumerate([(3.0, False), (1.0, True), (2.0, False)]):
+    epochs = [(3.0, False), (1.0, True), (2.0, False), (1.0, True), (1.5, False)]
+    for epoch, (value, full) in enumerate(epochs):
         disk.full = full
         model.layers[0].bias.assign([epoch + 1, 0])
         with warnings.catch_warnings(record=True) as said:
@@ -206,7 +207,7 @@ def test_a_failed_save_is_not_the_one_to_beat(tmp_path, model, monkeypatch):
         if full:
             assert str(path) in told[0] and "MB free" in told[0]
     checkpoint.on_train_end()
-    assert epoch_in(path) == 3 and read_record(path)["value"] == 2.0
+    assert epoch_in(path) == 5 and read_record(path)["value"] == 1.5
     assert files(tmp_path) == ["best.keras"]
 
 

@@ -292,6 +292,26 @@ def test_strict_loading_puts_everything_back_if_a_layer_does_not_load(tmp_path):
     assert state(other)[: len(other.variables)] == before[: len(other.variables)]
 
 
+def test_strict_loading_that_ctrl_c_ends_puts_everything_back(tmp_path):
+    class Asked(keras.layers.Dense):
+        def load_own_variables(self, store):
+            raise KeyboardInterrupt
+
+    def build():
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), Asked(1)])
+        model.compile("adam", "mse")
+        return model
+
+    model = build()
+    model.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0)
+    model.save_weights(tmp_path / "m.weights.h5")
+    other = build()
+    before = state(other)
+    with pytest.raises(KeyboardInterrupt):
+        load_weights_strict(other, tmp_path / "m.weights.h5")
+    assert state(other) == before and not other.optimizer.built
+
+
 def test_a_compressed_archive_is_read(tmp_path):
     """Someone packed the `.keras` anew."""
     model = train(tmp_path / "m.keras")

@@ -325,6 +325,23 @@ def test_another_training_is_refused(tmp_path, monkeypatch, what, differs):
     assert all(np.array_equal(*pair) for pair in zip(weights, model.get_weights(), strict=True))
 
 
+def test_one_thing_more_in_track_is_refused(tmp_path):
+    with pytest.raises(InterruptedError):
+        fit_arrays(tmp_path, before=7, save_freq="epoch")
+    before = backed_up(tmp_path)
+    with pytest.raises(ValueError, match="another training: its track differs"):
+        fit_arrays(tmp_path, save_freq="epoch", track=[np.random.default_rng(1)])
+    assert backed_up(tmp_path) == before
+
+
+def test_another_schedule_of_the_learning_rate_is_a_difference():
+    def settings(decay):
+        schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 3, decay)
+        return durable_checkpoint.description.optimizer_settings(keras.optimizers.SGD(schedule))
+
+    assert settings(0.9) == settings(0.9) != settings(0.8)
+
+
 def test_names_that_keras_makes_up_do_not_count(tmp_path, monkeypatch, whole):
     interrupt(tmp_path, before=8)
     new_model = resuming.new_model

@@ -1,9 +1,11 @@
 """Who may write: one training at a time into the same files, until it has ended in whatever way."""
 
+import concurrent.futures
 import gc
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +26,7 @@ from durable_checkpoint import (
     read_record,
     verify,
 )
+from durable_checkpoint.writer import BackgroundWriter
 
 X = np.ones((8, 4), "float32")
 
@@ -142,6 +145,29 @@ def test_a_lock_file_that_is_removed_between_opening_and_locking_is_not_the_lock
     assert removed
 
 
+def test_the_lock_file_goes_before_the_lock(tmp_path, model, monkeypatch):
+    """Otherwise another process may have locked it, and loses its name."""
+    path = tmp_path / "m.keras"
+    remove, refused = locks._remove, []
+
+    def look_and_remove(lock):
+        refused.append(another_process_is_refused(path))
+        remove(lock)
+
+    monkeypatch.setattr(locks, "_remove", look_and_remove)
+    fit(model, DurableCheckpoint(path))
+    assert refused == [True]
+
+
+def test_the_lock_file_of_a_killed_process_names_the_next_one(tmp_path, model):
+    checkpoint = DurableCheckpoint(tmp_path / "m.keras")
+    lock = pathlib.Path(checkpoint._lock.path)
+    lock.write_text(f"process {10**9} on a machine with a name longer than {socket.gethostname()}")
+    texts = []
+    fit(model, checkpoint, Calls(lambda: texts.append(lock.read_text())))
+    assert texts == [f"process {os.getpid()} on {socket.gethostname()}\n"]
+
+
 def until(condition):
     """A thread may have just written its last file, and not have gone."""
     give_up = time.monotonic() + 20
@@ -243,6 +269,24 @@ def test_a_forked_child_reads_while_its_parent_saves_and_may_not_write(
     fit(model, checkpoint, Calls(fork))
     assert answers == ["1 {} refused"]
     assert verify(tmp_path / "m.keras") == "checksum"
+
+
+def test_a_forked_child_writes_with_a_thread_of_its_own():
+    writer = BackgroundWriter("test", background=True, warns=True, next_time="")
+    writer.submit("a", lambda: "of the parent")
+    assert writer.collect(waiting_for_at_most=0) == ["of the parent"]
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            writer.submit("b", lambda: "of the child")
+            concurrent.futures.wait(writer.futures(), timeout=20)
+            if writer.collect(waiting_for_at_most=None) == ["of the child"]:
+                status = 7
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    writer.close()
 
 
 def test_the_lock_does_not_outlive_its_process_in_a_child(tmp_path):

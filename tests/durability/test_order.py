@@ -117,7 +117,7 @@ def record_saves(folder, ending, monkeypatch, saves, **keywords):
     return recorder.operations, ends
 
 
-@pytest.mark.parametrize("ending", [".keras", ".weights.h5"])
+@pytest.mark.parametrize("ending", [".keras", ".weights.h5", ".h5"])
 def test_a_valid_checkpoint_exists_at_every_point(tmp_path, monkeypatch, ending):
     made = tmp_path / "made"
     made.mkdir()

@@ -91,6 +91,12 @@ def test_another_monitor_deletes_no_best_of_the_first(tmp_path, model):
     assert kept(tmp_path) == [5, 7, 8]
 
 
+def test_files_of_another_monitor_that_stay_anyway_are_not_spoken_of(tmp_path, model):
+    run(checkpoint_in(tmp_path), model, [3, 1])
+    said = run(checkpoint_in(tmp_path, "loss", keep_best=1, keep_last=9), model, [0, 0], first=2)
+    assert kept(tmp_path) == [1, 2, 3, 4] and said == []
+
+
 def test_a_file_without_a_value_goes_when_there_are_enough_with_one(tmp_path, model):
     """As with `validation_freq=2`."""
     checkpoint = checkpoint_in(tmp_path, keep_best=2)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import time
 import warnings
 
@@ -15,6 +16,7 @@ from durable_checkpoint import (
     newest_valid,
     read_record,
     records,
+    temporary_names,
     verify,
 )
 
@@ -109,6 +111,13 @@ def test_a_damaged_record_is_a_missing_one(tmp_path, two, damage):
     assert (tmp_path / "e1.keras").exists()
     (tmp_path / "e1.keras.sha256").unlink()
     assert verify(tmp_path / "e1.keras") == "structure"
+
+
+def test_the_record_of_epoch_11_that_waits_for_its_name_is_not_that_of_epoch_1(tmp_path, two):
+    (tmp_path / "1.keras").write_bytes(two["e1.keras"])
+    waiting = pathlib.Path(temporary_names.record(str(tmp_path / "11.keras"), "tag"))
+    waiting.write_bytes(two["e2.keras.json"])
+    assert verify(tmp_path / "1.keras") == "structure"
 
 
 def test_a_training_goes_on_beside_damaged_records(tmp_path, two, model):

@@ -1,6 +1,8 @@
 """What is written in the background is the state at the epoch's end, bit for bit."""
 
+import tempfile
 import time
+import tracemalloc
 import zipfile
 
 import durable_checkpoint
@@ -257,7 +259,10 @@ def test_a_layer_saves_what_its_own_method_hands_over(tmp_path, ending):
     assert durable_checkpoint.verify(paths[1]) == "checksum"
 
 
-def test_a_vocabulary_is_in_every_file(tmp_path):
+def test_a_vocabulary_is_in_every_file(tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     strings = keras.layers.StringLookup()
     strings.adapt(np.array(["diesel", "petrol"]))
     model = keras.Sequential(
@@ -276,6 +281,7 @@ def test_a_vocabulary_is_in_every_file(tmp_path):
                 name.startswith("assets/") and b"diesel" in archive.read(name)
                 for name in archive.namelist()
             )
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_compiled_change_is_noticed(tmp_path):
@@ -289,6 +295,21 @@ def test_a_compiled_change_is_noticed(tmp_path):
     twin, _ = dense(keras.optimizers.SGD(0.01, momentum=0.5))
     durable_checkpoint.load_weights_strict(twin, tmp_path / "m.weights.h5")
     assert int(twin.optimizer.iterations) == int(model.optimizer.iterations) == 4
+
+
+def test_after_training_the_copies_take_no_memory(tmp_path):
+    model = keras.Sequential([keras.Input((1000,)), keras.layers.Dense(1000)])
+    model.compile("sgd", "mse")
+    checkpoint = DurableCheckpoint(tmp_path / "m.weights.h5", save_weights_only=True)
+    ones = np.ones((4, 1000), "float32")
+    tracemalloc.start()
+    try:
+        model.fit(ones, ones, epochs=3, verbose=0, callbacks=[checkpoint])
+        arrays = tracemalloc.DomainFilter(True, np.lib.tracemalloc_domain)
+        left = tracemalloc.take_snapshot().filter_traces([arrays])
+    finally:
+        tracemalloc.stop()
+    assert sum(trace.size for trace in left.traces) < 1_000_000  # a copy has 4_000_000
 
 
 def test_without_memory_on_the_device_the_copy_is_made_on_the_host(monkeypatch):

@@ -509,16 +509,18 @@ def test_averages_in_the_model_at_the_moment_of_the_backup(tmp_path, first, trac
 
 
 class Ema(keras.callbacks.Callback):
-    """Changes a setting and a list while it runs."""
+    """Changes a setting, a list and an array while it runs."""
 
-    def __init__(self, rate=0.5, seen=None):
+    def __init__(self, rate=0.5, seen=None, table=None):
         super().__init__()
+        self.table = np.zeros(2) if table is None else table
         self.rate = rate
         self.seen = [] if seen is None else seen
         self.patience = 3
 
     def on_train_batch_end(self, batch, logs=None):
         self.rate *= 0.99
+        self.table += 1
         self.seen.append(self.rate)
 
 
@@ -536,11 +538,21 @@ def test_a_changed_setting_of_a_tracked_callback_is_its_state(tmp_path, first):
             model.fit(batches, shuffle=False, epochs=3, verbose=0, callbacks=callbacks)
         except Crash:
             return None
-        return own.rate, own.seen, bits(model)
+        return own.rate, own.seen, own.table.tolist(), bits(model)
 
     whole = go(1, folder=tmp_path / "whole")
     assert go(1, crash=9) is None
     assert go(2) == whole
+
+
+def test_a_tracked_layer_draws_on_from_a_generator_that_it_holds():
+    layer = layers.Dense(1)
+    layer.build((None, 2))
+    layer.noise = np.random.default_rng(3)
+    state = durable_checkpoint.tracked.Tracked(layer).state()
+    drawn = layer.noise.random(3).tolist()
+    durable_checkpoint.tracked.Tracked(layer).set_state(state)
+    assert layer.noise.random(3).tolist() == drawn
 
 
 def test_what_keras_s_own_callbacks_open_anew_is_not_reported_as_lost(tmp_path):
@@ -570,10 +582,11 @@ def test_a_setting_that_is_given_anew_is_not_taken_from_the_backup(tmp_path):
 
 
 def test_state_that_no_backup_can_hold_is_refused_by_its_name(tmp_path):
-    model = sequential()
-    model.memory = {layers.Dense(1)}
-    with pytest.raises(ValueError, match=r"memory \(a set"):
-        model.fit(X, Y, verbose=0, callbacks=[ExactBackupAndRestore(tmp_path / "b")])
+    for thing in (layers.Dense(1), keras.random.SeedGenerator(1)):
+        model = sequential()
+        model.memory = {thing}
+        with pytest.raises(ValueError, match=r"memory \(a set"):
+            model.fit(X, Y, verbose=0, callbacks=[ExactBackupAndRestore(tmp_path / "b")])
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
@@ -776,6 +789,25 @@ def test_a_layer_may_ask_more_of_the_store_than_arrays(tmp_path, ending):
 
 
 @pytest.mark.parametrize("ending", [".keras", ".weights.h5"])
+def test_a_layer_may_take_back_what_it_handed_over(tmp_path, ending):
+    class Revises(layers.Dense):
+        def save_own_variables(self, store):
+            store["draft"] = np.ones((99, 99))  # HDF5 uses its place again
+            super().save_own_variables(store)
+            del store["draft"]
+
+    model = keras.Sequential(
+        [keras.Input((8,)), Revises(100), layers.Dense(90), layers.Dense(3), layers.Dense(1)]
+    )
+    model.compile("adam", "mse")
+    path = tmp_path / f"m{ending}"
+    checkpoint = DurableCheckpoint(path, save_weights_only=ending == ".weights.h5")
+    model.fit(X, Y, epochs=2, verbose=0, callbacks=[checkpoint])
+    (model.save if ending == ".keras" else model.save_weights)(tmp_path / f"stock{ending}")
+    assert arrays_of(path) == arrays_of(tmp_path / f"stock{ending}")
+
+
+@pytest.mark.parametrize("ending", [".keras", ".weights.h5"])
 @pytest.mark.parametrize("error", [RuntimeError, OSError, ValueError])
 def test_an_error_of_the_user_s_own_layer_ends_fit_as_in_stock_keras(tmp_path, ending, error):
     class Fails(layers.Dense):
@@ -795,15 +827,21 @@ def test_an_error_of_the_user_s_own_layer_ends_fit_as_in_stock_keras(tmp_path, e
 
 
 def test_a_callback_used_again_with_another_type_writes_right_files(tmp_path):
-    """JAX on the processor uses its buffers again."""
-    checkpoint = DurableCheckpoint(tmp_path / "m.weights.h5", save_weights_only=True)
-    with pytest.raises(Crash):
-        sequential().fit(X, Y, 48, epochs=5, verbose=0, callbacks=[checkpoint, CrashAt(4)])
-    for policy in ("float16", "bfloat16"):
-        model = with_policy(policy)
-        model.fit(X, Y, verbose=0, callbacks=[checkpoint])
+    """JAX on the processor uses its buffers again, after an exception also in the next fit."""
+    path = tmp_path / "m.weights.h5"
+    checkpoint = DurableCheckpoint(path, save_weights_only=True)
+
+    def crash(epoch, logs):
+        raise Crash
+
+    end = keras.callbacks.LambdaCallback(on_epoch_end=crash)
+    for policy in (None, "float32", "float16", "bfloat16"):
+        model = sequential() if policy is None else with_policy(policy)
+        with pytest.raises(Crash):
+            model.fit(X, Y, verbose=0, callbacks=[checkpoint, end])
         model.save_weights(tmp_path / "stock.weights.h5")
-        assert arrays_of(tmp_path / "m.weights.h5") == arrays_of(tmp_path / "stock.weights.h5")
+        assert verify(path) == "checksum"
+        assert arrays_of(path) == arrays_of(tmp_path / "stock.weights.h5")
 
 
 @pytest.mark.parametrize("length", [225, 260])
@@ -950,6 +988,16 @@ def test_a_vocabulary_is_restored_or_its_absence_refused(tmp_path, ending):
         with pytest.raises(ValueError, match="vocabulary"):
             load_weights_strict(twin, path)
         load_weights_strict(make(["a b c", "a b"]), path)
+
+
+def test_a_path_is_there_if_a_file_would_have_it(tmp_path):
+    path = tmp_path / "m.weights.h5"
+    sequential().save_weights(path)
+    with h5py.File(path) as file:
+        found = durable_checkpoint.hdf5.arrays_in(file)
+        given = durable_checkpoint.training.GivenArrays({n: a[()] for n, a in found.items()})
+        for name in ("layers", "layers/dense_1", "layers/dense_", "layers/den", "optimizer", "opt"):
+            assert given.has_path(name) == (name in file), name
 
 
 def test_trained_with_batches_of_four_a_recurrent_model_predicts_one_by_one(tmp_path):
