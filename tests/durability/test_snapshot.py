@@ -284,6 +284,28 @@ def test_a_vocabulary_is_in_every_file(tmp_path, monkeypatch):
     assert list(temporary.iterdir()) == []
 
 
+def test_the_names_in_a_file_are_those_of_the_model_that_is_trained_now(tmp_path):
+    checkpoint = DurableCheckpoint(tmp_path / "m.weights.h5", save_weights_only=True)
+    for name in ("first", "second"):
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name=name)])
+        model.compile("sgd", "mse")
+        model.fit(np.zeros((4, 2)), np.zeros((4, 1)), verbose=0, callbacks=[checkpoint])
+        model.save_weights(tmp_path / "stock.weights.h5")
+        noted = []
+        for file in ("stock.weights.h5", "m.weights.h5"):
+            with hdf5.open_weights(str(tmp_path / file)) as weights:
+                noted.append(weights["layers/dense/vars"].attrs["name"])
+        assert noted == [name, name]
+
+
+def test_zeros_over_other_numbers_stay_zeros():
+    file = durable_checkpoint.layout.MemoryWithoutZeros()
+    file.write(b"\1" * 5000)
+    file.seek(4090)
+    file.write(bytes(10))
+    assert file.part(0, 5000) == b"\1" * 4090 + bytes(10) + b"\1" * 900
+
+
 def test_a_compiled_change_is_noticed(tmp_path):
     """Another optimizer, another file: nothing old is written."""
     model, x = dense("adam")

@@ -4,6 +4,7 @@ import io
 import json
 import operator
 import os
+import pathlib
 import time
 import warnings
 import zipfile
@@ -508,6 +509,19 @@ def test_averages_in_the_model_at_the_moment_of_the_backup(tmp_path, first, trac
     assert go(tmp_path / "b", 2) == whole
 
 
+def test_averages_that_only_the_backup_knows_are_refused(tmp_path):
+    def go(callbacks, crash=None):
+        model = sequential(optimizers.SGD(0.1, use_ema=True, ema_momentum=0.9))
+        backup = ExactBackupAndRestore(tmp_path, save_freq=2)
+        more = [CrashAt(crash)] if crash else []
+        model.fit(X, Y, shuffle=False, verbose=0, callbacks=[*callbacks, backup, *more])
+
+    with pytest.raises(Crash):
+        go([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)], crash=1)
+    with pytest.raises(ValueError, match="1 SwapEMAWeights in callbacks, this fit has 0"):
+        go([])
+
+
 class Ema(keras.callbacks.Callback):
     """Changes a setting, a list and an array while it runs."""
 
@@ -956,6 +970,33 @@ def test_a_layer_that_does_not_load_what_it_saved_is_noticed(tmp_path):
     with pytest.raises(ValueError, match="layers/inexact/vars/0"):
         load_weights_strict(twin, tmp_path / "m.weights.h5")
     assert bits(twin) == before and not twin.optimizer.built
+
+
+@keras.saving.register_keras_serializable("state")
+class Forgetful(layers.Layer):
+    """Saves its words, and does not load them."""
+
+    words = "a b"
+
+    def call(self, x):
+        return x
+
+    def save_assets(self, folder):
+        pathlib.Path(folder, "words").write_text(self.words)
+
+    def load_assets(self, folder):
+        pass
+
+
+def test_a_layer_that_does_not_load_its_assets_is_noticed(tmp_path):
+    model, twin = sequential("adam", [Forgetful()]), sequential("adam", [Forgetful()])
+    model.save(tmp_path / "m.keras")
+    load_weights_strict(twin, tmp_path / "m.keras")
+    twin.layers[2].words = "c d"
+    before = bits(twin)
+    with pytest.raises(ValueError, match="vocabularies were not restored"):
+        load_weights_strict(twin, tmp_path / "m.keras")
+    assert bits(twin) == before
 
 
 @only_on_tensorflow
