@@ -522,6 +522,20 @@ def test_averages_that_only_the_backup_knows_are_refused(tmp_path):
         go([])
 
 
+def test_a_backup_is_made_every_so_many_batches_across_epochs(tmp_path, monkeypatch):
+    write, moments = durable_checkpoint.backup_file.write, []
+
+    def noted(path, header, *others):
+        moments.append((header["epoch"], header["batch"]))
+        return write(path, header, *others)
+
+    monkeypatch.setattr(durable_checkpoint.backup_file, "write", noted)
+    batches = ShuffledBatches(X, Y, 12, seed=1)  # 4 in an epoch
+    backup = ExactBackupAndRestore(tmp_path, save_freq=3, background=False, track=[batches])
+    sequential().fit(batches, shuffle=False, epochs=3, verbose=0, callbacks=[backup])
+    assert moments == [(0, 0), (0, 3), (1, 2), (2, 1)]
+
+
 class Ema(keras.callbacks.Callback):
     """Changes a setting, a list and an array while it runs."""
 
