@@ -520,20 +520,38 @@ def test_averages_that_only_the_backup_knows_are_refused(tmp_path):
         go([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)], crash=1)
     with pytest.raises(ValueError, match="1 SwapEMAWeights in callbacks, this fit has 0"):
         go([])
+    go([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)])  # what was refused holds no lock
 
 
-def test_a_backup_is_made_every_so_many_batches_across_epochs(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("save_freq", "before", "after"),
+    [
+        (3, [(0, 0), (0, 3), (1, 2)], [(2, 1)]),
+        ("epoch", [(0, 0), (1, 0)], [(2, 0)]),
+    ],
+)
+def test_backups_are_made_at_these_moments(tmp_path, monkeypatch, save_freq, before, after):
+    """Epoch and batch, from 0. What was just resumed is not backed up once more."""
     write, moments = durable_checkpoint.backup_file.write, []
 
     def noted(path, header, *others):
         moments.append((header["epoch"], header["batch"]))
         return write(path, header, *others)
 
+    def go(*more):
+        batches = ShuffledBatches(X, Y, 12, seed=1)  # 4 in an epoch
+        backup = ExactBackupAndRestore(
+            tmp_path, save_freq=save_freq, background=False, track=[batches]
+        )
+        callbacks = [backup, *more]
+        sequential().fit(batches, shuffle=False, epochs=3, verbose=0, callbacks=callbacks)
+
     monkeypatch.setattr(durable_checkpoint.backup_file, "write", noted)
-    batches = ShuffledBatches(X, Y, 12, seed=1)  # 4 in an epoch
-    backup = ExactBackupAndRestore(tmp_path, save_freq=3, background=False, track=[batches])
-    sequential().fit(batches, shuffle=False, epochs=3, verbose=0, callbacks=[backup])
-    assert moments == [(0, 0), (0, 3), (1, 2), (2, 1)]
+    with pytest.raises(Crash):
+        go(CrashAt(7))
+    assert moments == before
+    go()
+    assert moments[len(before) :] == after
 
 
 class Ema(keras.callbacks.Callback):
