@@ -10,6 +10,7 @@ import re
 import libcst as cst
 
 from . import old_endings, watched, whose
+from .flow import called_like_a_model
 from .names import dotted
 from .origins import is_model
 from .paths import ends
@@ -123,12 +124,7 @@ def _uses_of(script, call):
 
 def _is_model(script, node):
     name = dotted(node)
-    if name in script.facts.models:
-        return True
-    last = name.rpartition(".")[2].lower()
-    return last.endswith(
-        ("model", "net", "classifier", "autoencoder", "generator", "discriminator")
-    )
+    return name in script.facts.models or called_like_a_model(name.rpartition(".")[2])
 
 
 def _fails(text, kind, checkpoint):

@@ -76,7 +76,7 @@ class BackendFunctions(CallRule):
     def _by_hand(self, call):
         """Whether `own_layers.WeightsByHand` makes a weight of it."""
         facts = call.script.facts
-        made = [one for name in facts.listed_weights for one in facts.assigned.get(name, ())]
+        made = [one for name in facts.own.listed_weights for one in facts.assigned.get(name, ())]
         return any(one is call.original for one in made)
 
     def _session(self, call, name):
