@@ -10,8 +10,6 @@ import re
 import libcst as cst
 
 from . import old_endings, watched, whose
-from .flow import called_like_a_model
-from .names import dotted
 from .origins import is_model
 from .paths import ends
 from .quantities import renamed_pattern, unclear
@@ -112,7 +110,7 @@ def _uses_of(script, call):
         owner = is_model(script, call.func.value, method)
         if owner is False or (method != "save" and not owner):
             return []
-        if method == "save" and not _is_model(script, call.func.value):
+        if method == "save" and not script.facts.flow.means_model(call.func.value):
             return []
         kind = {"save": WHOLE, "save_weights": WEIGHTS}.get(method)
         return [
@@ -120,11 +118,6 @@ def _uses_of(script, call):
             for node, text, key in ends(script, path)
         ]
     return []
-
-
-def _is_model(script, node):
-    name = dotted(node)
-    return name in script.facts.models or called_like_a_model(name.rpartition(".")[2])
 
 
 def _fails(text, kind, checkpoint):

@@ -10,11 +10,6 @@ LIKE_A_MODEL += ("discriminator",)
 PARSES = {"parse_args", "parse_known_args"}
 
 
-def called_like_a_model(name: str) -> bool:
-    """Whether a variable's name says that it is a network."""
-    return name.lower().endswith(LIKE_A_MODEL)
-
-
 class Flow:
     """The assignments, parameters and calls of one script, gathered by `Facts`.
 
@@ -129,6 +124,21 @@ class Flow:
         self._busy.discard(node)
         return found
 
+    def means_model(self, owner: cst.BaseExpression, depth: int = 0) -> bool:
+        """Whether the owner of a method is seen to be a model, or is called like one.
+
+        `agent.model` is one if a method of a class sets `self.model` to one.
+        """
+        facts, name = self._script.facts, dotted(owner)
+        if isinstance(owner, cst.Call):
+            return facts.makes_model(owner)
+        last = owner.attr.value if isinstance(owner, cst.Attribute) else name
+        if name in facts.models or last.lower().endswith(LIKE_A_MODEL):
+            return True
+        part = self._others.get(f"self.{last}", ()) if isinstance(owner, cst.Attribute) else ()
+        values = (part or self.values(owner)) if depth < 4 else ()
+        return any(self.means_model(one, depth + 1) for one in values)
+
     def is_parameter(self, node: cst.CSTNode) -> bool:
         """Whether a name is the parameter of a function of the script."""
         return isinstance(node, cst.Name) and self._key(node) in self._parameters
@@ -173,22 +183,7 @@ class Flow:
         made = self.calls(owner)
         own = self._script.facts.own_classes
         known = known or any(dotted(one.func).rpartition(".")[2] in own for one in made)
-        return known or not (made or self._is_model(owner))
-
-    def _is_model(self, owner, depth=0):
-        """Whether the owner of a method is seen to be a model, or is called like one.
-
-        `agent.model` is one if a method of a class sets `self.model` to one.
-        """
-        facts, name = self._script.facts, dotted(owner)
-        last = owner.attr.value if isinstance(owner, cst.Attribute) else name
-        if name in facts.models or called_like_a_model(last):
-            return True
-        if isinstance(owner, cst.Attribute):
-            made = self._others.get(f"self.{last}", ())
-            return any(isinstance(one, cst.Call) and facts.makes_model(one) for one in made)
-        values = self.values(owner) if depth < 4 else ()
-        return any(self._is_model(one, depth + 1) for one in values)
+        return known or not (made or self.means_model(owner))
 
     def _parses(self, node, depth=0):
         """Whether an expression is what a parser made of the command line."""
