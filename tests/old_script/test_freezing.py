@@ -31,8 +31,8 @@ SCRIPTS = {
     "set before each": (
         (
             f"{IN_TURN}maker.trainable, judge.trainable = 0, 1\nmaker.trainable = False\n"
-            "judge.trainable = True\nfirst.fit(x)\nmaker.trainable = True\njudge.trainable = False\n"
-            "second.fit(x)"
+            "judge.trainable = True\nfirst.fit(x)\nmaker.trainable = True\n"
+            "judge.trainable = False\nsecond.fit(x)"
         ),
         ["", ""],
     ),

@@ -1,6 +1,7 @@
 """The rules, by theme. A rule that is not named here is not asked."""
 
 from . import (
+    activations,
     arrays,
     backend,
     branches,
@@ -47,6 +48,7 @@ RULES = (
     own_layers.CallbackAttributes(),
     layer_weights.WeightNames(),
     layer_weights.WeightValues(),
+    activations.TensorFlowActivations(),
     positions.InputSizeFirst(),
     positions.InitializerByPlace(),
     positions.GoneArguments(),
