@@ -4,7 +4,7 @@ import re
 
 import libcst as cst
 
-from . import first_layers, walks
+from . import classes, first_layers, walks
 from .flow import Flow
 from .literals import literal, texts_in
 from .names import dotted
@@ -20,6 +20,7 @@ class Facts(walks.Visitor):
         models: Texts of what is a model: "model", "self.model".
         metrics: The metrics that are named by a text.
         losses: The losses that are named by a text.
+        own: The classes of the script.
         own_methods: Methods that classes of the script define and Keras does not call.
         generators: Functions of the script that yield.
         yielded: Function -> what it yields.
@@ -45,8 +46,8 @@ class Facts(walks.Visitor):
         self.models: set[str] = {"model", "self.model"}
         self.metrics: set[str] = set()
         self.losses: set[str] = set()
-        self.own_methods: set[str] = set()
-        self.own_classes: dict[str, bool] = {}
+        self.own = classes.Classes()
+        self.own_methods, self.own_classes = self.own.own_methods, self.own.of_keras
         self.generators: set[str] = set()
         self.yielded: dict[str, list[cst.CSTNode | None]] = {}
         self.changes_rate = self.keras_1 = self.keras_2 = self.keras_3 = False
@@ -59,10 +60,6 @@ class Facts(walks.Visitor):
         self.calls: list[cst.Call] = []
         self.called: set[str] = set()
         self.contrib_imports: list[tuple[cst.CSTNode, str]] = []
-        self.methods_of_keras: set[cst.FunctionDef] = set()
-        self.in_keras_class: set[cst.Assign] = set()
-        self.listed_weights: set[str] = set()
-        self.validation_attributes: set[str] = set()
         self.targets: set[cst.CSTNode] = set()
         self.subscripted: set[cst.CSTNode] = set()
         self.subscripts: list[cst.Subscript] = []
@@ -83,41 +80,11 @@ class Facts(walks.Visitor):
     # ------------------------------------------------------------------ definitions
 
     def visit_ClassDef(self, node):
-        bases = [self._script.names.full(base.value) for base in node.bases]
-        of_keras = any(base.startswith("keras.") for base in bases) or any(
-            self.own_classes.get(dotted(base.value)) for base in node.bases
-        )
-        if of_keras:
-            self._keras_class(node)
-        self.own_classes[node.name.value] = of_keras
+        self.own.note(self._script, node)
         self._classes.append(node.name.value)
         self._nest.append("class")
+        bases = self.own.bases[node.name.value]
         self._callbacks.append(any("callbacks." in base for base in bases))
-        if not of_keras:
-            for statement in node.body.body:
-                if isinstance(statement, cst.FunctionDef):
-                    self.own_methods.add(statement.name.value)
-
-    def _keras_class(self, node):
-        """Note what the rules for layers and callbacks of the script's own ask for."""
-        sets_data = False
-        for statement in node.body.body:
-            if not isinstance(statement, cst.FunctionDef):
-                continue
-            self.methods_of_keras.add(statement)
-            for line in statement.body.body:
-                for small in line.body if isinstance(line, cst.SimpleStatementLine) else ():
-                    if not isinstance(small, cst.Assign):
-                        continue
-                    self.in_keras_class.add(small)
-                    target = dotted(small.targets[0].target)
-                    sets_data = sets_data or target == "self.validation_data"
-                    if target.endswith("trainable_weights"):
-                        self.listed_weights |= {
-                            dotted(one.value) for one in getattr(small.value, "elements", ())
-                        }
-        if not sets_data:
-            self.validation_attributes.add("self.validation_data")
 
     def leave_ClassDef(self, original_node):
         self._classes.pop()

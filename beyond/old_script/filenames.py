@@ -10,7 +10,6 @@ import re
 import libcst as cst
 
 from . import old_endings, watched, whose
-from .names import dotted
 from .origins import is_model
 from .paths import ends
 from .quantities import renamed_pattern, unclear
@@ -111,7 +110,7 @@ def _uses_of(script, call):
         owner = is_model(script, call.func.value, method)
         if owner is False or (method != "save" and not owner):
             return []
-        if method == "save" and not _is_model(script, call.func.value):
+        if method == "save" and not script.facts.flow.means_model(call.func.value):
             return []
         kind = {"save": WHOLE, "save_weights": WEIGHTS}.get(method)
         return [
@@ -119,16 +118,6 @@ def _uses_of(script, call):
             for node, text, key in ends(script, path)
         ]
     return []
-
-
-def _is_model(script, node):
-    name = dotted(node)
-    if name in script.facts.models:
-        return True
-    last = name.rpartition(".")[2].lower()
-    return last.endswith(
-        ("model", "net", "classifier", "autoencoder", "generator", "discriminator")
-    )
 
 
 def _fails(text, kind, checkpoint):

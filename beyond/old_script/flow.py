@@ -5,6 +5,8 @@ import libcst as cst
 from .literals import literal
 from .names import dotted
 
+LIKE_A_MODEL = ("model", "net", "network", "classifier", "autoencoder", "generator")
+LIKE_A_MODEL += ("discriminator",)
 PARSES = {"parse_args", "parse_known_args"}
 
 
@@ -24,6 +26,7 @@ class Flow:
         self._calls: dict[str, list[cst.Call]] = {}
         self._logs: set[tuple[object, str]] = set()
         self._busy: set[cst.CSTNode] = set()
+        self._asked: set[tuple[object, str]] = set()
 
     # ------------------------------------------------------------------ gathering
 
@@ -121,6 +124,21 @@ class Flow:
         self._busy.discard(node)
         return found
 
+    def means_model(self, owner: cst.BaseExpression, depth: int = 0) -> bool:
+        """Whether the owner of a method is seen to be a model, or is called like one.
+
+        `agent.model` is one if a method of a class sets `self.model` to one.
+        """
+        facts, name = self._script.facts, dotted(owner)
+        if isinstance(owner, cst.Call):
+            return facts.makes_model(owner)
+        last = owner.attr.value if isinstance(owner, cst.Attribute) else name
+        if name in facts.models or last.lower().endswith(LIKE_A_MODEL):
+            return True
+        part = self._others.get(f"self.{last}", ()) if isinstance(owner, cst.Attribute) else ()
+        values = (part or self.values(owner)) if depth < 4 else ()
+        return any(self.means_model(one, depth + 1) for one in values)
+
     def is_parameter(self, node: cst.CSTNode) -> bool:
         """Whether a name is the parameter of a function of the script."""
         return isinstance(node, cst.Name) and self._key(node) in self._parameters
@@ -133,9 +151,15 @@ class Flow:
         return self._script.binder(name), name.value
 
     def _passed(self, key):
-        if key not in self._parameters:
-            return []
-        called, index, parameter, is_method = self._parameters[key]
+        if key not in self._parameters or key in self._asked:
+            return []  # as in `def save(self, other): other.save(other)`
+        self._asked.add(key)
+        found = self._arguments(*self._parameters[key])
+        self._asked.discard(key)
+        return found
+
+    def _arguments(self, called, index, parameter, is_method):
+        """What the calls of a function give one of its parameters."""
         found = []
         for call in self._calls.get(called, ()):
             if not self._may_call(call, is_method):
@@ -159,7 +183,7 @@ class Flow:
         made = self.calls(owner)
         own = self._script.facts.own_classes
         known = known or any(dotted(one.func).rpartition(".")[2] in own for one in made)
-        return known or not (made or dotted(owner) in self._script.facts.models)
+        return known or not (made or self.means_model(owner))
 
     def _parses(self, node, depth=0):
         """Whether an expression is what a parser made of the command line."""

@@ -25,9 +25,10 @@ PREFIXES = ("layers.", "contrib.", "estimator.", "compat.v1.layers.", "compat.v1
 METHODS = {"make_one_shot_iterator", "make_initializable_iterator"}
 KERAS_IN_CONTRIB = "tensorflow.contrib.keras"
 ADVICE = (
-    "this is TensorFlow 1 graph code ({what}), which Keras 3 cannot run and which is left as it "
-    "is. Write these lines anew (arrays or tf.data to fit, keras.layers for tf.layers), or run the "
-    "script as it is with Python 3.7 and pip install tensorflow==1.15 keras==2.2.5"
+    "this is TensorFlow 1 graph code ({what}), which Keras 3 cannot run. It is not rewritten: at "
+    "most a name in it becomes that of TensorFlow 2. Write these lines anew (arrays or tf.data to "
+    "fit, keras.layers for tf.layers), or run the old script with Python 3.7 and pip install "
+    "tensorflow==1.15 keras==2.2.5"
 )
 
 

@@ -4,6 +4,7 @@ import re
 
 import libcst as cst
 
+from .classes import MODELS
 from .names import dotted, of_keras
 
 FITS = {"fit", "fit_generator"}
@@ -20,6 +21,14 @@ ONLY_KERAS = {
     "load_weights",
     "compile",
 }
+# What gives a model besides the classes of models; of other calls of Keras it is known that they
+# make something else.
+GIVE_MODELS = {"keras.utils.multi_gpu_model", "keras.saving.load_model"}
+GIVE_MODELS |= {f"keras.experimental.{name}" for name in ("LinearModel", "WideDeepModel")}
+NO_MODELS = re.compile(
+    r"keras\.(activations|backend|callbacks|constraints|datasets|initializers|layers|losses|metrics"
+    r"|ops|optimizers|preprocessing|random|regularizers|utils)\."
+)
 FOREIGN = re.compile(
     r"(sklearn|xgboost|lightgbm|catboost|torch|numpy|pandas|scipy|statsmodels|gensim|collections"
     r"|json|pickle|re|os|h5py|cv2|PIL|matplotlib|joblib)\b"
@@ -58,11 +67,11 @@ def _made_as_model(script, node, depth=0):
     if isinstance(node, cst.Call):
         full = script.names.full(node.func)
         last = dotted(node.func).rpartition(".")[2]
-        if script.facts.makes_model(node) or full.startswith("keras."):
+        if script.facts.makes_model(node) or full.startswith(MODELS) or full in GIVE_MODELS:
             return True
-        if FOREIGN.match(full):
+        if FOREIGN.match(full) or NO_MODELS.match(full):
             return False
-        return script.facts.own_classes.get(last)
+        return script.facts.own.models.get(last)
     said = {_made_as_model(script, one, depth + 1) for one in script.facts.flow.values(node)}
     if True in said:
         return True

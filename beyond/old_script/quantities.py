@@ -4,13 +4,20 @@ import re
 
 from .whose import mixed
 
-# The short names, which `compile` is given, and what Keras before 2.3 logged them as.
+# What Keras before 2.3 logged -> the short names, which `compile` was given and which are logged
+# today.
 SHORT = {
-    "mean_absolute_error": "mae",
-    "mean_squared_error": "mse",
-    "mean_absolute_percentage_error": "mape",
-    "mean_squared_logarithmic_error": "msle",
+    "mean_absolute_error": ("mae", "MAE"),
+    "mean_squared_error": ("mse", "MSE"),
+    "mean_absolute_percentage_error": ("mape", "MAPE"),
+    "mean_squared_logarithmic_error": ("msle", "MSLE"),
 }
+# What was logged -> the names for it in `compile`, and today's.
+RENAMED = {
+    "kullback_leibler_divergence": ({"kullback_leibler_divergence", "kld", "KLD"}, "kl_divergence"),
+    "cosine_proximity": ({"cosine_proximity", "cosine"}, "cosine_similarity"),
+}
+LONG = re.compile(rf"(|\w+_)({'|'.join((*SHORT, *RENAMED))})")
 
 
 def today(name: str | None, script, guess: bool = False, named: str | None = None) -> str | None:
@@ -27,10 +34,9 @@ def today(name: str | None, script, guess: bool = False, named: str | None = Non
         return None
     if name == "lr" and name not in script.facts.parameters:
         return "learning_rate"  # what callbacks that change it log
-    prefix = "val_" if name.startswith("val_") else ""
-    short = SHORT.get(name.removeprefix("val_"))
-    if short in script.metrics and name.removeprefix("val_") not in script.metrics:
-        return prefix + short
+    long = LONG.fullmatch(name)
+    if long is not None:
+        return _today(long[1], long[2], script)
     if script.accuracy == "acc" or (mixed(script) and named != "accuracy"):
         return None
     found = re.fullmatch(r"(val_)?(\w+_)?acc", name)
@@ -39,6 +45,15 @@ def today(name: str | None, script, guess: bool = False, named: str | None = Non
     if script.accuracy is None and not (guess and script.any_accuracy):
         return None
     return name[: -len("acc")] + "accuracy"
+
+
+def _today(before, long, script):
+    """Today's name of a metric with a long one; `before` is `val_` and the name of an output."""
+    if long in RENAMED:
+        given, new = RENAMED[long]
+        return before + new if given & script.metrics else None
+    short = [one for one in SHORT[long] if one in script.metrics]
+    return before + short[0] if len(short) == 1 and long not in script.metrics else None
 
 
 def unsure(name: str | None, script) -> bool:
@@ -63,4 +78,4 @@ def renamed_pattern(text: str, script, named: str | None = None) -> str:
             return found[0]
         return "{" + new + (found[2] or "").replace("=", ":", 1) + "}"
 
-    return re.sub(r"\{(\w*acc|\w*_error)([:=][^{}]*)?\}", in_braces, text)
+    return re.sub(r"\{(\w*acc|\w*_(?:error|divergence|proximity))([:=][^{}]*)?\}", in_braces, text)

@@ -60,6 +60,7 @@ class Script:
         self.known_uses = None
         self.spread: dict | None = None
         self.merged: dict | None = None
+        self.turns: dict | None = None
         self.own_functions: set[str] | None = None
         self.texts = None
         self.unknown_kinds: list[tuple] = []

@@ -132,6 +132,30 @@ def test_a_script_with_no_old_line_is_told_of_tensorflow_1_too():
     assert not made.changed and "First of all, line 3" in str(made)
 
 
+def test_what_changes_in_code_of_tensorflow_1_is_not_denied():
+    text = "import keras\nimport tensorflow as tf\na = tf.placeholder(tf.float32)\nb = tf.log(a)\n"
+    made = rewritten(f"{text}keras.optimizers.Adam(lr=1)\n")
+    assert "b = tf.math.log(a)" in made.text
+    assert "at most a name in it becomes that of TensorFlow 2" in made.findings.foremost.text
+
+
+# How gradients of tensors are asked for -> whether a script with no other old line is told, too.
+GRADIENTS = {
+    "from keras import backend as K\nK.gradients(model.output, model.input)": True,
+    "from tensorflow.keras import backend as K\nK.gradients(model.output, model.input)": False,
+    "import keras, tensorflow as tf\ntf.gradients(model.output, model.input)": False,
+    "from keras import backend as K\nfrom functools import partial\ndef penalty(y, p, rows):\n"
+    "    return K.gradients(p, rows)[0]\nmodel.compile('sgd', partial(penalty, rows=rows))": True,
+}
+
+
+@pytest.mark.parametrize("text", GRADIENTS)
+def test_gradients_of_tensors_are_not_said_to_run_on_tensorflow(text):
+    for more, told in (("", GRADIENTS[text]), ("\nmodel.fit(x, y, nb_epoch=1)", True)):
+        said = notes(rewritten(f"{text}{more}\n"))
+        assert ("tape.gradient(y, x)" in said) == told and "only TensorFlow" not in said
+
+
 def test_the_lines_of_a_call_keep_their_layout():
     only(
         """

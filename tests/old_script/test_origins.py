@@ -95,6 +95,50 @@ WAYS = {
         """,
         {"save('net.hdf5')": "save('net.weights.h5')"},
     ),
+    "the model that an object has, in spite of a method of that name": (
+        """
+        from keras.models import Sequential
+        class Agent:
+            def __init__(self):
+                self.brain = Sequential()
+            def save(self, path):
+                self.brain.save_weights(path)
+        agent = Agent()
+        agent.brain.save('whole_%d' % 3)
+        other.model.save('other.hdf5')
+        agent.save('net.hdf5')
+        """,
+        {
+            "agent.brain.save('whole_%d' % 3)": "agent.brain.save('whole_%d.keras' % 3)",
+            "other.model.save('other.hdf5')": "other.model.save('other.keras')",
+            "agent.save('net.hdf5')": "agent.save('net.weights.h5')",
+        },
+    ),
+    "a network that is passed, in spite of a method of that name": (
+        """
+        import keras
+        class Agent:
+            def save(self, path):
+                self.model.save_weights(path)
+        def keep(net, agent):
+            net.save('whole.hdf5')
+            agent.save('net.hdf5')
+        """,
+        {
+            "net.save('whole.hdf5')": "net.save('whole.keras')",
+            "agent.save('net.hdf5')": "agent.save('net.weights.h5')",
+        },
+    ),
+    "a method that is passed its own object": (
+        """
+        import keras
+        class Table:
+            def save(self, other):
+                other.save(other)
+        model.save_weights('net.hdf5')
+        """,
+        {"model.save_weights('net.hdf5')": "model.save_weights('net.weights.h5')"},
+    ),
     "after a star nothing is known": (
         """
         import keras
@@ -166,6 +210,7 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_the_name_of_a_file_is_followed(way):
     only(*WAYS[way])
+    assert "as weights and as a whole model" not in notes(rewritten(WAYS[way][0]))
 
 
 # What has a method that is called like one of Keras -> the lines that change.
@@ -248,6 +293,35 @@ OBJECTS = {
         keras.optimizers.Adam(lr=0.1)
         """,
         {"keras.optimizers.Adam(lr=0.1)": "keras.optimizers.Adam(learning_rate=0.1)"},
+    ),
+    "what Keras made that is no model": (
+        """
+        import keras
+        from keras.layers import Layer
+        class Trainer:
+            def fit(self, x, nb_epoch):
+                return x
+            def save_weights(self, path):
+                return path
+        class Scale(Layer):
+            def fit(self, x, nb_epoch):
+                return x
+        scale = Scale()
+        scale.fit(x, nb_epoch=1)
+        optimizer = keras.optimizers.Adam(lr=0.1)
+        optimizer.save_weights('mine.hdf5')
+        rows = keras.preprocessing.image.img_to_array(image)
+        rows.fit(x, nb_epoch=1)
+        layer = keras.layers.Dense(3)
+        layer.fit(x, nb_epoch=1)
+        model = keras.applications.VGG16()
+        model.fit(x, nb_epoch=1)
+        """,
+        {
+            "optimizer = keras.optimizers.Adam(lr=0.1)": "optimizer = keras.optimizers."
+            "Adam(learning_rate=0.1)",
+            "model.fit(x, nb_epoch=1)": "model.fit(x, epochs=1)",
+        },
     ),
     "what a function of the script makes": (
         """

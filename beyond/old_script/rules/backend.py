@@ -12,6 +12,12 @@ from .base import CallRule, ExpressionRule
 from .positions import CHANNELS_FIRST
 
 WHY = "keras.ops works on every backend"
+GRADIENTS = (
+    "it fails for tensors of a model, such as its inputs and outputs; TensorFlow computes it "
+    "inside a tf.function only, for tensors that are made there. Write it for arrays: with "
+    "tf.GradientTape() as tape: tape.watch(x); y = model(x), and then tape.gradient(y, x). A loss "
+    "that needs it, as a gradient penalty does, belongs into a train_step of your own"
+)
 BATCH_DOT = '''def batch_dot_of_keras_2(x, y, axes=None):
     """`keras.backend.batch_dot`, where all versions of Keras 2 computed the same."""
     ranks = len(x.shape), len(y.shape)
@@ -59,6 +65,10 @@ class BackendFunctions(CallRule):
             return
         if dotted(call.func) == "function_of_keras_2":
             return  # see tensors.py
+        if name == "gradients":
+            said = f"{call.code(call.original.func)}: {GRADIENTS}"
+            call.script.undecided(call.original, said, always=certain)
+            return
         made = self._made(call, name)
         if made is None:
             legacy = backend_names.only_legacy(call.script.facts.backend)  # then K is tf.keras's
@@ -76,7 +86,7 @@ class BackendFunctions(CallRule):
     def _by_hand(self, call):
         """Whether `own_layers.WeightsByHand` makes a weight of it."""
         facts = call.script.facts
-        made = [one for name in facts.listed_weights for one in facts.assigned.get(name, ())]
+        made = [one for name in facts.own.listed_weights for one in facts.assigned.get(name, ())]
         return any(one is call.original for one in made)
 
     def _session(self, call, name):
@@ -335,6 +345,9 @@ class TensorFlow1(CallRule):
             return
         if name.startswith("contrib."):
             return  # see graphs.py
+        if name in ("gradients", "compat.v1.gradients"):
+            said = f"{call.code(call.original.func)}: {GRADIENTS}"
+            call.script.undecided(call.original, said)
         root = dotted(call.original.func).removesuffix("." + name)
         if name in ("nn.softmax", "nn.log_softmax", "argmax", "argmin"):
             call.rename("dim", "axis", "its name in TensorFlow 2")

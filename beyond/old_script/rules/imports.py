@@ -111,11 +111,12 @@ class Imports(StatementRule):
         ) or f"{old}.{name}" == "keras.backend.tensorflow_backend":
             legacy = backend_names.only_legacy(script.facts.backend)
             if legacy and not module.startswith("tensorflow"):
-                script.undecided(
-                    original,
-                    f"only TensorFlow still has {', '.join(sorted(legacy))} of the old backend, so "
-                    "this script needs TensorFlow as the backend of Keras",
-                )
+                if named := sorted(legacy - {"gradients"}):  # of that, its call tells
+                    script.undecided(
+                        original,
+                        f"only TensorFlow still has {', '.join(named)} of the old backend, so "
+                        "this script needs TensorFlow as the backend of Keras",
+                    )
                 return "tensorflow.keras", "backend"
             return self._road(module, "keras"), "backend"
         legacy = {"image": homes.IMAGE_LEGACY, "sequence": homes.SEQUENCE_LEGACY}.get(name)

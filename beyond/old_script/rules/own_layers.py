@@ -35,7 +35,7 @@ class OutputShapes(ExpressionRule):
     def expression(self, original, updated, script):
         if original.name.value != "get_output_shape_for":
             return None
-        if original not in script.facts.methods_of_keras:
+        if original not in script.facts.own.methods_of_keras:
             return None
         script.change(original, "get_output_shape_for", "compute_output_shape", "since Keras 2")
         return updated.with_changes(name=cst.Name("compute_output_shape"))
@@ -123,7 +123,7 @@ class WeightsByHand(StatementRule):
     """  # noqa: E501
 
     def statement(self, original, updated, script):
-        if not isinstance(original, cst.Assign) or original not in script.facts.in_keras_class:
+        if not isinstance(original, cst.Assign) or original not in script.facts.own.assigned:
             return None
         target = dotted(original.targets[0].target)
         if target in ("self.trainable_weights", "self._trainable_weights") or target in (
@@ -170,7 +170,7 @@ class WeightsByHand(StatementRule):
 
     def _made(self, value, updated, target, script):
         kind = self._kind(value, script)
-        if not kind or not value.args or target not in script.facts.listed_weights:
+        if not kind or not value.args or target not in script.facts.own.listed_weights:
             return None
         name = target.removeprefix("self.")
         for arg in value.args:
@@ -204,7 +204,7 @@ class CallbackAttributes(ExpressionRule):
 
     def expression(self, original, updated, script):
         if isinstance(original, cst.Attribute):
-            if dotted(original) in script.facts.validation_attributes:
+            if dotted(original) in script.facts.own.validation_attributes:
                 script.undecided(
                     original,
                     "self.validation_data: Keras 3 gives a callback no data; pass it to __init__",

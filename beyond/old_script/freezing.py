@@ -1,0 +1,215 @@
+"""What was trainable when a model was compiled, and what is when it trains for the first time."""
+
+import dataclasses
+
+import libcst as cst
+
+from . import walks
+from .names import dotted
+
+TRAINS = {"fit", "fit_generator", "train_on_batch"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """A line that sets `trainable` (`value`; None in a branch), compiles a model or trains it.
+
+    `name` is the text of what it does that to: a model, `net.layers[0]`, or `net.layers` for a loop
+    over them.
+    """
+
+    kind: str
+    name: str
+    node: cst.BaseExpression
+    function: cst.CSTNode | None
+    value: bool | None = None
+    in_loop: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Turn:
+    """A training before which `trainable` should be set: (name, value, whether it is a loop)."""
+
+    compiled: cst.BaseExpression
+    settings: tuple[tuple[str, bool, bool], ...]
+
+
+def turns(script) -> dict[cst.Call, Turn]:
+    """The calls that train a model in another state than it was compiled in.
+
+    Keras 1 and 2 trained what was trainable at `compile`; Keras 3 takes what is trainable when the
+    model trains for the first time after it.
+
+    Arguments:
+        script: The script.
+    """
+    if ".trainable" not in script.source.text:
+        return {}
+    walk = _Events(script)
+    script.module.visit(walk)
+    states, wrong = {}, set()
+    for train in walk.events:
+        compiled = _compiled(script, walk.events, train) if train.kind == "train" else None
+        if compiled is None or not _is_first(walk.events, compiled, train):
+            continue
+        parts = _parts(script, compiled.node)
+        then, now = _state(walk.events, compiled), _now(walk.events, compiled, train)
+        mine = {key: then.get(key, True) for key in now if _is_part(key, parts)}
+        states[train] = compiled, mine
+        for key, value in mine.items():
+            if value is not None and now[key] is not None and value != now[key]:
+                wrong.add(key)
+    loops = {one.name: one.in_loop for one in walk.events if one.kind == "set"}
+    found = {}
+    for train, (compiled, mine) in states.items():
+        keys = [key for key in mine if key in wrong and mine[key] is not None]
+        keys = [key for key in keys if not any(_within(key, k) for k in keys if k != key)]
+        settings = tuple((key, mine[key], loops[key]) for key in keys)
+        if settings:
+            found[train.node] = Turn(compiled.node, settings)
+    return found
+
+
+def _compiled(script, events, train):
+    """The `compile` that a training follows."""
+    all_of_it = [one for one in events if one.kind == "compile" and one.name == train.name]
+    owner = train.node.func.value
+    same = [
+        one
+        for one in all_of_it
+        if not isinstance(owner, cst.Name)
+        or script.facts.flow.is_parameter(owner)
+        or script.binder(owner) is script.binder(one.node)
+    ]
+    before = events[: events.index(train)]
+    here = [one for one in same if one.function is train.function and one in before]
+    if here:
+        return here[-1]
+    return same[-1] if len({one.function for one in same}) == 1 else None
+
+
+def _is_first(events, compiled, train):
+    """Whether no line of the same function trains the model after its `compile` and before."""
+    begin = events.index(compiled) if compiled.function is train.function else 0
+    between = events[begin : events.index(train)]
+    return not any(
+        one.kind == "train" and one.name == train.name and one.function is train.function
+        for one in between
+    )
+
+
+def _state(events, until, begin=None):
+    """What is trainable at an event, by the lines of its function before it."""
+    state = dict(begin or {})
+    for one in events:
+        if one is until:
+            break
+        if one.kind == "set" and one.function is until.function:
+            _set(state, one)
+    return state
+
+
+def _set(state, event):
+    for key in [key for key in state if _within(key, event.name)]:
+        state[key] = event.value
+    state[event.name] = event.value
+
+
+def _now(events, compiled, train):
+    """What is trainable at a training: by the function that compiles, then by its own."""
+    if compiled.function is train.function:
+        return _state(events, train)
+    state = {}
+    for one in events:
+        if one.kind == "set" and one.function is compiled.function:
+            _set(state, one)
+    return _state(events, train, state)
+
+
+def _within(key, name):
+    return key == name or key.startswith((f"{name}.", f"{name}["))
+
+
+def _is_part(key, parts):
+    """Whether a model is built of what a key names."""
+    name = key.partition(".layers")[0]
+    return any(_within(part, name) for part in parts)
+
+
+def _parts(script, node):
+    """The texts of all names that a model is made of, as far as the script shows it."""
+    adds = [one for one in script.facts.calls if dotted(one.func).endswith(".add")]
+    found, todo = set(), [node]
+    while todo and len(found) < 500:
+        one = todo.pop()
+        name = dotted(one)
+        if not name:
+            todo += one.children
+        elif name not in found:
+            found.add(name)
+            todo += script.facts.flow.values(one)
+            todo += [arg.value for call in adds for arg in call.args if _adds_to(call, name)]
+    return found
+
+
+def _adds_to(call, name):
+    return dotted(call.func) == f"{name}.add"
+
+
+class _Events(walks.Visitor):
+    """The events of a script in the order of its lines."""
+
+    def __init__(self, script):
+        super().__init__()
+        self._script = script
+        self.events: list[Event] = []
+        self._functions: list[cst.CSTNode] = []
+        self._loops: list[tuple[str, cst.BaseExpression]] = []
+        self._branches = [0]
+
+    def _note(self, kind, name, node, **more):
+        function = self._functions[-1] if self._functions else None
+        self.events.append(Event(kind, name, node, function, **more))
+
+    def visit_FunctionDef(self, node):
+        self._functions.append(node)
+        self._branches.append(0)
+
+    def leave_FunctionDef(self, original_node):
+        self._functions.pop()
+        self._branches.pop()
+
+    def visit_If(self, node):
+        self._branches[-1] += 1
+
+    def leave_If(self, original_node):
+        self._branches[-1] -= 1
+
+    def visit_For(self, node):
+        self._loops.append((dotted(node.target), node.iter))
+
+    def leave_For(self, original_node):
+        self._loops.pop()
+
+    def visit_Assign(self, node):
+        for target in node.targets:
+            one = target.target
+            if not isinstance(one, cst.Attribute) or one.attr.value != "trainable":
+                continue
+            name, over = self._script.code(one.value), None
+            if isinstance(one.value, cst.Name):
+                over = next((i for t, i in reversed(self._loops) if t == name), None)
+            value = {"True": True, "False": False}.get(self._script.code(node.value))
+            if self._branches[-1]:
+                value = None
+            name = name if over is None else self._script.code(over)
+            self._note("set", name, one.value, value=value, in_loop=over is not None)
+
+    def leave_Call(self, original_node):
+        func = original_node.func
+        if not isinstance(func, cst.Attribute) or not dotted(func.value):
+            return
+        if func.attr.value == "compile":
+            self._note("compile", dotted(func.value), func.value)
+        elif func.attr.value in TRAINS:
+            self._note("train", dotted(func.value), original_node)
