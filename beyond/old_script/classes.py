@@ -19,7 +19,7 @@ class Classes:
         bases: Class -> the full names of its bases, those of its own bases among them.
         parts: Node inside a callback that watches a quantity -> its class.
         own_methods: Methods that classes of the script define and Keras does not call.
-        methods_of_keras: Methods of classes of Keras.
+        methods_of_keras: Method of a class of Keras -> the class.
         assigned: Assignments in methods of classes of Keras.
         listed_weights: What a layer lists as its weights.
         validation_attributes: Attributes that Keras set in a callback.
@@ -31,7 +31,7 @@ class Classes:
         self.bases: dict[str, set[str]] = {}
         self.parts: dict[cst.CSTNode, cst.ClassDef] = {}
         self.own_methods: set[str] = set()
-        self.methods_of_keras: set[cst.FunctionDef] = set()
+        self.methods_of_keras: dict[cst.FunctionDef, cst.ClassDef] = {}
         self.assigned: set[cst.Assign] = set()
         self.listed_weights: set[str] = set()
         self.validation_attributes: set[str] = set()
@@ -62,7 +62,7 @@ class Classes:
         for statement in node.body.body:
             if not isinstance(statement, cst.FunctionDef):
                 continue
-            self.methods_of_keras.add(statement)
+            self.methods_of_keras[statement] = node
             for line in statement.body.body:
                 for small in line.body if isinstance(line, cst.SimpleStatementLine) else ():
                     if not isinstance(small, cst.Assign):

@@ -17,6 +17,8 @@ from .generators import (
 )
 
 OLD_NAME = "its name since Keras 2"
+DROPPED_OF_COMPILE = ("sample_weight_mode", "theano_mode", "experimental_run_tf_function")
+DROPPED_OF_COMPILE += ("distribute", "cloning")
 
 
 class FitArguments(CallRule):
@@ -181,8 +183,11 @@ class CompileArguments(CallRule):
             return
         self._third(call)
         call.drop("class_mode", "the loss says it")
-        for name in ("sample_weight_mode", "theano_mode"):
+        for name in DROPPED_OF_COMPILE:
             call.drop(name, "Keras 3 has no such argument")
+        if call.code(call.keyword("target_tensors")) == "None":
+            call.drop("target_tensors", "Keras 3 has no such argument")
+        call.rename("experimental_steps_per_execution", "steps_per_execution", "its name today")
         if call.script.facts.shows_accuracy and call.value("metrics", 2) is None:
             call.put("metrics", "['accuracy']")
             call.change("show_accuracy=True in fit", "metrics=['accuracy']", "it belongs here now")
