@@ -7,6 +7,7 @@ from .names import dotted
 
 MODELS = ("keras.Model", "keras.models.", "keras.Sequential", "keras.applications.")
 CHECKPOINT = "keras.callbacks.ModelCheckpoint"
+SEQUENCES = {"keras.utils.Sequence", "keras.utils.PyDataset"}
 MONITORS = (CHECKPOINT, "keras.callbacks.EarlyStopping", "keras.callbacks.ReduceLROnPlateau")
 
 
@@ -18,6 +19,7 @@ class Classes:
         models: Class -> whether it is a model of Keras.
         bases: Class -> the full names of its bases, those of its own bases among them.
         parts: Node inside a callback that watches a quantity -> its class.
+        items: What the `__getitem__` of a `Sequence` returns.
         own_methods: Methods that classes of the script define and Keras does not call.
         methods_of_keras: Method of a class of Keras -> the class.
         assigned: Assignments in methods of classes of Keras.
@@ -30,6 +32,7 @@ class Classes:
         self.models: dict[str, bool] = {}
         self.bases: dict[str, set[str]] = {}
         self.parts: dict[cst.CSTNode, cst.ClassDef] = {}
+        self.items: set[cst.Return] = set()
         self.own_methods: set[str] = set()
         self.methods_of_keras: dict[cst.FunctionDef, cst.ClassDef] = {}
         self.assigned: set[cst.Assign] = set()
@@ -49,12 +52,22 @@ class Classes:
             inside = _Inside()
             node.visit(inside)
             self.parts.update(dict.fromkeys(inside.found, node))
+        if bases & SEQUENCES:
+            self._sequence(node)
         if self.of_keras[name]:
             self._of_keras(node)
             return
         for statement in node.body.body:
             if isinstance(statement, cst.FunctionDef):
                 self.own_methods.add(statement.name.value)
+
+    def _sequence(self, node):
+        """Note the batches that a `Sequence` returns."""
+        for statement in node.body.body:
+            if isinstance(statement, cst.FunctionDef) and statement.name.value == "__getitem__":
+                inside = _Inside()
+                statement.visit(inside)
+                self.items |= {one for one in inside.found if isinstance(one, cst.Return)}
 
     def _of_keras(self, node):
         """Note what the rules for layers and callbacks of the script's own ask for."""

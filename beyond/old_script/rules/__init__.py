@@ -30,6 +30,7 @@ from . import (
     spread,
     tensors,
     training,
+    wrapped,
 )
 
 RULES = (
@@ -95,6 +96,7 @@ RULES = (
     scores.ZippedMetrics(),
     training.Probabilities(),
     generators.Yields(),
+    generators.Items(),
     training.OneGpu(),
     generators.NextMethod(),
     training.ResetStates(),
@@ -108,6 +110,7 @@ RULES = (
     monitors.Callbacks(),
     monitors.Period(),
     monitors.HistoryKeys(),
+    wrapped.WrappedModels(),
     monitors.LogKeys(),
     tensors.SequentialTensors(),
     tensors.Functions(),

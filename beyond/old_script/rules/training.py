@@ -8,9 +8,9 @@ from ..literals import literal
 from ..names import dotted
 from .base import CallRule
 from .generators import (
-    DROPPED,
     GENERATOR_METHODS,
     STEPS,
+    drop_workers,
     flow_behind,
     makes_float,
     of_a_model,
@@ -40,8 +40,7 @@ class FitArguments(CallRule):
         call.rename("nb_epoch", "epochs", OLD_NAME)
         call.rename("nb_epochs", "epochs", OLD_NAME)
         if call.keyword("epochs") is not None or call.keyword("callbacks") is not None:
-            for name, why in DROPPED.items():
-                call.drop(name, why)
+            drop_workers(call)
         if call.method in ("fit", "evaluate", "train_on_batch", "test_on_batch"):
             call.drop("show_accuracy", "compile(metrics=['accuracy']) does it")
         if call.method in ("train_on_batch", "test_on_batch"):
