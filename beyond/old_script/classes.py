@@ -19,6 +19,7 @@ class Classes:
         models: Class -> whether it is a model of Keras.
         bases: Class -> the full names of its bases, those of its own bases among them.
         parts: Node inside a callback that watches a quantity -> its class.
+        takes: Class that has an `__init__` -> its parameters.
         items: What the `__getitem__` of a `Sequence` returns.
         own_methods: Methods that classes of the script define and Keras does not call.
         methods_of_keras: Method of a class of Keras -> the class.
@@ -32,6 +33,7 @@ class Classes:
         self.models: dict[str, bool] = {}
         self.bases: dict[str, set[str]] = {}
         self.parts: dict[cst.CSTNode, cst.ClassDef] = {}
+        self.takes: dict[str, set[str]] = {}
         self.items: set[cst.Return] = set()
         self.own_methods: set[str] = set()
         self.methods_of_keras: dict[cst.FunctionDef, cst.ClassDef] = {}
@@ -52,6 +54,10 @@ class Classes:
             inside = _Inside()
             node.visit(inside)
             self.parts.update(dict.fromkeys(inside.found, node))
+        for statement in node.body.body:
+            if isinstance(statement, cst.FunctionDef) and statement.name.value == "__init__":
+                params = (*statement.params.params, *statement.params.kwonly_params)
+                self.takes[name] = {one.name.value for one in params}
         if bases & SEQUENCES:
             self._sequence(node)
         if self.of_keras[name]:
@@ -60,6 +66,24 @@ class Classes:
         for statement in node.body.body:
             if isinstance(statement, cst.FunctionDef):
                 self.own_methods.add(statement.name.value)
+
+    def means(self, script, call: cst.Call) -> str:
+        """The full name of what is called; for a callback of the script's own that of its base.
+
+        That is so for `super().__init__(…)`, and for a class that has no `__init__` of its own.
+        """
+        func = call.func
+        full = script.names.full(func)
+        if full or not self.parts:
+            return full
+        name = func.value if isinstance(func, cst.Name) else ""
+        if isinstance(func, cst.Attribute) and func.attr.value == "__init__" and call in self.parts:
+            of_super = isinstance(func.value, cst.Call) and dotted(func.value.func) == "super"
+            name = self.parts[call].name.value if of_super else ""
+        elif name in self.takes:
+            return ""
+        found = self.bases.get(name, set()) & set(MONITORS)
+        return found.pop() if len(found) == 1 else ""
 
     def _sequence(self, node):
         """Note the batches that a `Sequence` returns."""
