@@ -40,7 +40,7 @@ class CallEdit:
     def __init__(self, original: cst.Call, updated: cst.Call, script):
         self.original, self._updated, self.script = original, updated, script
         self.func, self.args = updated.func, list(updated.args)
-        self.full = script.names.full(original.func)
+        self.full = script.facts.own.means(script, original)
         is_method = isinstance(original.func, cst.Attribute)
         self.method = original.func.attr.value if is_method else ""
         self.replacement: cst.BaseExpression | None = None

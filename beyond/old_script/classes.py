@@ -7,6 +7,7 @@ from .names import dotted
 
 MODELS = ("keras.Model", "keras.models.", "keras.Sequential", "keras.applications.")
 CHECKPOINT = "keras.callbacks.ModelCheckpoint"
+SEQUENCES = {"keras.utils.Sequence", "keras.utils.PyDataset"}
 MONITORS = (CHECKPOINT, "keras.callbacks.EarlyStopping", "keras.callbacks.ReduceLROnPlateau")
 
 
@@ -18,8 +19,10 @@ class Classes:
         models: Class -> whether it is a model of Keras.
         bases: Class -> the full names of its bases, those of its own bases among them.
         parts: Node inside a callback that watches a quantity -> its class.
+        takes: Class that has an `__init__` -> its parameters.
+        items: What the `__getitem__` of a `Sequence` returns.
         own_methods: Methods that classes of the script define and Keras does not call.
-        methods_of_keras: Methods of classes of Keras.
+        methods_of_keras: Method of a class of Keras -> the class.
         assigned: Assignments in methods of classes of Keras.
         listed_weights: What a layer lists as its weights.
         validation_attributes: Attributes that Keras set in a callback.
@@ -30,8 +33,10 @@ class Classes:
         self.models: dict[str, bool] = {}
         self.bases: dict[str, set[str]] = {}
         self.parts: dict[cst.CSTNode, cst.ClassDef] = {}
+        self.takes: dict[str, set[str]] = {}
+        self.items: set[cst.Return] = set()
         self.own_methods: set[str] = set()
-        self.methods_of_keras: set[cst.FunctionDef] = set()
+        self.methods_of_keras: dict[cst.FunctionDef, cst.ClassDef] = {}
         self.assigned: set[cst.Assign] = set()
         self.listed_weights: set[str] = set()
         self.validation_attributes: set[str] = set()
@@ -49,6 +54,12 @@ class Classes:
             inside = _Inside()
             node.visit(inside)
             self.parts.update(dict.fromkeys(inside.found, node))
+        for statement in node.body.body:
+            if isinstance(statement, cst.FunctionDef) and statement.name.value == "__init__":
+                params = (*statement.params.params, *statement.params.kwonly_params)
+                self.takes[name] = {one.name.value for one in params}
+        if bases & SEQUENCES:
+            self._sequence(node)
         if self.of_keras[name]:
             self._of_keras(node)
             return
@@ -56,13 +67,39 @@ class Classes:
             if isinstance(statement, cst.FunctionDef):
                 self.own_methods.add(statement.name.value)
 
+    def means(self, script, call: cst.Call) -> str:
+        """The full name of what is called; for a callback of the script's own that of its base.
+
+        That is so for `super().__init__(…)`, and for a class that has no `__init__` of its own.
+        """
+        func = call.func
+        full = script.names.full(func)
+        if full or not self.parts:
+            return full
+        name = func.value if isinstance(func, cst.Name) else ""
+        if isinstance(func, cst.Attribute) and func.attr.value == "__init__" and call in self.parts:
+            of_super = isinstance(func.value, cst.Call) and dotted(func.value.func) == "super"
+            name = self.parts[call].name.value if of_super else ""
+        elif name in self.takes:
+            return ""
+        found = self.bases.get(name, set()) & set(MONITORS)
+        return found.pop() if len(found) == 1 else ""
+
+    def _sequence(self, node):
+        """Note the batches that a `Sequence` returns."""
+        for statement in node.body.body:
+            if isinstance(statement, cst.FunctionDef) and statement.name.value == "__getitem__":
+                inside = _Inside()
+                statement.visit(inside)
+                self.items |= {one for one in inside.found if isinstance(one, cst.Return)}
+
     def _of_keras(self, node):
         """Note what the rules for layers and callbacks of the script's own ask for."""
         sets_data = False
         for statement in node.body.body:
             if not isinstance(statement, cst.FunctionDef):
                 continue
-            self.methods_of_keras.add(statement)
+            self.methods_of_keras[statement] = node
             for line in statement.body.body:
                 for small in line.body if isinstance(line, cst.SimpleStatementLine) else ():
                     if not isinstance(small, cst.Assign):

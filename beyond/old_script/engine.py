@@ -52,7 +52,7 @@ class Rewriter(walks.Transformer):
             if isinstance(func, cst.Name)
             else ""
         )
-        full = self._script.names.full(func) if last else ""
+        full = self._script.facts.own.means(self._script, original_node) if last else ""
         rules = [*_BY_METHOD.get(last, ()), *_BY_FUNCTION.get(full, ())]
         if full:
             rules += [rule for prefix, rule in _BY_PREFIX if full.startswith(prefix)]
@@ -82,6 +82,9 @@ class Rewriter(walks.Transformer):
 
     def leave_FunctionDef(self, original_node, updated_node):
         return self._expression("FunctionDef", original_node, updated_node)
+
+    def leave_ClassDef(self, original_node, updated_node):
+        return self._expression("ClassDef", original_node, updated_node)
 
     def leave_Dict(self, original_node, updated_node):
         return self._expression("Dict", original_node, updated_node)

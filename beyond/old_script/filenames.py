@@ -64,7 +64,7 @@ def uses(script) -> list[Use]:
 
 
 def _uses_of(script, call):
-    full, method = script.names.full(call.func), ""
+    full, method = script.facts.own.means(script, call), ""
     if isinstance(call.func, cst.Attribute):
         method = call.func.attr.value
     words = {a.keyword.value: a.value for a in call.args if a.keyword is not None}

@@ -83,6 +83,7 @@ RENAMED = {
     ("keras.mixed_precision", "set_policy"): ("keras.mixed_precision", "set_global_policy"),
     ("keras.utils", "plot"): ("keras.utils", "plot_model"),
     ("keras.models", "Network"): ("keras.models", "Model"),
+    ("keras.layers", "_Merge"): ("keras.layers", "Layer"),
     ("keras.layers", "CuDNNLSTM"): ("keras.layers", "LSTM"),
     ("keras.layers", "CuDNNGRU"): ("keras.layers", "GRU"),
     ("keras.layers", "AtrousConvolution1D"): ("keras.layers", "Conv1D"),
@@ -145,6 +146,14 @@ GONE = {
     ("keras.layers", "LocallyConnected1D"): "Keras 3 has no such layer",
     ("keras.layers", "LocallyConnected2D"): "Keras 3 has no such layer",
     ("keras.layers", "K"): "import keras.ops",
+    **{
+        ("keras.layers", name): "Keras 3 keeps it to itself: write a class of keras.layers.Layer"
+        for name in words(
+            "_Conv _Pooling1D _Pooling2D _Pooling3D _GlobalPooling1D _GlobalPooling2D "
+            "_GlobalPooling3D _UpSampling _CuDNNRNN Recurrent _time_distributed_dense"
+        )
+    },
+    ("keras.optimizers", "TFOptimizer"): "pass the optimizer of keras.optimizers as it is",
     (
         "keras.applications.imagenet_utils",
         "_obtain_input_shape",

@@ -46,6 +46,8 @@ def of_keras(full: str) -> str:
     for prefix in PREFIXES:
         if full == prefix or full.startswith(prefix + "."):
             return "keras" + full[len(prefix) :]
+    if full.startswith("tensorflow.optimizers"):
+        return full.replace("tensorflow", "keras", 1)
     return full
 
 

@@ -78,6 +78,33 @@ def _made_as_model(script, node, depth=0):
     return False if said == {False} else None
 
 
+def is_optimizer(script, node: cst.BaseExpression, depth: int = 0) -> bool:
+    """Whether an expression is seen to be an optimizer of Keras.
+
+    Arguments:
+        script: The script.
+        node: Such as `model.optimizer`, or what a call of `keras.optimizers` was assigned to.
+    """
+    if isinstance(node, cst.Call):
+        return _makes_optimizer(script, node)
+    values = script.facts.flow.values(node) if depth < 4 else ()
+    if isinstance(node, cst.IfExp):
+        values = [node.body, node.orelse]
+    values = [one for one in values if dotted(one) != "None"]
+    if values:
+        return all(is_optimizer(script, one, depth + 1) for one in values)
+    if not isinstance(node, cst.Attribute) or node.attr.value != "optimizer":
+        return False
+    return script.facts.flow.means_model(node.value)
+
+
+def _makes_optimizer(script, call):
+    full = script.names.full(call.func)
+    if full.endswith("enable_mixed_precision_graph_rewrite") and call.args:
+        return True
+    return full.startswith("keras.optimizers.") and "schedules" not in full
+
+
 def is_layer(script, node: cst.BaseExpression) -> bool:
     """Whether an expression is seen to be a layer of Keras.
 

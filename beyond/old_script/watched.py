@@ -67,7 +67,7 @@ def plan(script) -> None:
 def _uses(script):
     """(place, expression of a name, a function that says whether Keras is asked for it, whose)."""
     for call in script.facts.calls:
-        position = CALLBACKS.get(script.names.full(call.func))
+        position = CALLBACKS.get(script.facts.own.means(script, call))
         if position is not None:
             named = whose.of_callback(script, call)
             yield call, argument(call, "monitor", position), lambda: True, named

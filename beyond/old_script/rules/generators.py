@@ -3,6 +3,7 @@
 import libcst as cst
 
 from ..calls import argument
+from ..classes import SEQUENCES
 from ..names import dotted
 from ..origins import ONLY_KERAS, is_model
 from .base import CallRule, StatementRule
@@ -38,6 +39,38 @@ DROPPED = {
 
 
 STEPS = ("steps_per_epoch", "validation_steps", "steps")
+
+
+# Old name -> the argument of today's `Sequence`.
+OF_SEQUENCE = {
+    "max_q_size": "max_queue_size",
+    "max_queue_size": "max_queue_size",
+    "nb_worker": "workers",
+    "workers": "workers",
+    "pickle_safe": "use_multiprocessing",
+    "use_multiprocessing": "use_multiprocessing",
+}
+
+
+def drop_workers(call) -> None:
+    """Take out how batches are made in parallel; where a `Sequence` is given, it takes that."""
+    found = []
+    for name, why in DROPPED.items():
+        value = call.drop(name, why)
+        if value is not None:
+            found.append(f"{OF_SEQUENCE[name]}={call.code(value)}")
+    given = argument(call.original, "generator") or argument(call.original, "x", 0)
+    made = call.script.facts.flow.calls(given)
+    own = [dotted(one.func).rpartition(".")[2] for one in made]
+    own = [name for name in own if call.script.facts.own.bases.get(name, set()) & SEQUENCES]
+    found = [one for one in found if one not in ("workers=0", "workers=1")]
+    if own and any(one.startswith("workers") for one in found):
+        call.script.silent(
+            call.original,
+            f"{', '.join(found)} left out: today a Sequence takes them, so in the __init__ of "
+            f"{own[0]} write super().__init__({', '.join(found)})",
+            of_change=True,
+        )
 
 
 def of_a_model(call) -> bool:
@@ -98,8 +131,7 @@ class Generators(CallRule):
             self._first(call)
         call.call_instead(new)
         call.change(f"{old}(", f"{new}(", "one method for arrays and generators")
-        for name, why in DROPPED.items():
-            call.drop(name, why)
+        drop_workers(call)
 
     def _divided(self, call):
         """Whether the second argument is a quotient, so that it counts batches."""
@@ -169,7 +201,7 @@ class Yields(StatementRule):
         if not script.trains_from_generators:
             return None
         value = updated.value.value
-        new = _tuples(value)
+        new = _tuples(value, original.value.value, script)
         if new is value or value is None:
             return None
         script.change(
@@ -181,19 +213,72 @@ class Yields(StatementRule):
         return [updated.with_changes(value=updated.value.with_changes(value=new))]
 
 
-def _tuples(node, depth=0):
-    if isinstance(node, cst.List) and depth < 3 and node.elements:
-        inner = [e.with_changes(value=_tuples(e.value, depth + 1)) for e in node.elements]
-        code = ", ".join(
-            cst.Module([]).code_for_node(e.with_changes(comma=cst.MaybeSentinel.DEFAULT))
-            for e in inner
-        )
-        return cst.parse_expression(f"({code}{',' if len(inner) == 1 else ''})")
-    if isinstance(node, cst.Tuple) and depth < 3:
-        inner = [e.with_changes(value=_tuples(e.value, depth + 1)) for e in node.elements]
+def _tuples(node, original, script, depth=0):
+    """An expression with tuples for the lists in it, and around the names of lists."""
+    same = isinstance(original, (cst.List, cst.Tuple)) and isinstance(node, type(original))
+    if same and depth < 3 and node.elements and len(node.elements) == len(original.elements):
+        pairs = zip(node.elements, original.elements, strict=True)
+        inner = [
+            e.with_changes(value=_tuples(e.value, o.value, script, depth + 1)) for e, o in pairs
+        ]
+        if isinstance(node, cst.List):
+            code = ", ".join(
+                cst.Module([]).code_for_node(e.with_changes(comma=cst.MaybeSentinel.DEFAULT))
+                for e in inner
+            )
+            return cst.parse_expression(f"({code}{',' if len(inner) == 1 else ''})")
         if any(a.value is not b.value for a, b in zip(inner, node.elements, strict=True)):
             return node.with_changes(elements=inner)
+    if isinstance(node, (cst.Name, cst.Attribute)) and 0 < depth < 3:
+        values = script.facts.flow.values(original)
+        if values and all(_is_list(one) for one in values):
+            return cst.Call(cst.Name("tuple"), [cst.Arg(node)])
+    if isinstance(node, cst.ListComp) and 0 < depth < 3:
+        return cst.Call(cst.Name("tuple"), [cst.Arg(node)])
     return node
+
+
+def _is_list(node):
+    return isinstance(node, cst.ListComp) or (isinstance(node, cst.List) and bool(node.elements))
+
+
+class Items(StatementRule):
+    """Return tuples from a `Sequence` of the script's own.
+
+    Before:
+        from keras.utils import Sequence
+        class Pairs(Sequence):
+            def __len__(self):
+                return 2
+            def __getitem__(self, index):
+                return [x], [y]
+        model.fit_generator(Pairs(), epochs=1)
+    After:
+        from keras.utils import Sequence
+        class Pairs(Sequence):
+            def __len__(self):
+                return 2
+            def __getitem__(self, index):
+                return (x,), (y,)
+        model.fit(Pairs(), epochs=1)
+    """
+
+    def statement(self, original, updated, script):
+        if not isinstance(original, cst.Return) or original.value is None:
+            return None
+        if original not in script.facts.own.items:
+            return None
+        value, old = updated.value, original.value
+        new = _tuples(value, old, script)
+        if isinstance(value, cst.List):  # a list of arrays is taken as it is
+            pairs = zip(value.elements, old.elements, strict=True)
+            if all(_tuples(e.value, o.value, script, 1) is e.value for e, o in pairs):
+                return None
+        if new is value:
+            return None
+        code = script.module.code_for_node(new)
+        script.change(original, script.code(old), code, "Keras 3 takes tuples, not lists")
+        return [updated.with_changes(value=new)]
 
 
 class PredictedBatches(CallRule):

@@ -86,7 +86,8 @@ class Attributes(ExpressionRule):
             name = original.attr.value
             of_model = dotted(original.value) in script.facts.models
             if name in GONE_ATTRIBUTES and of_model and original not in script.facts.targets:
-                script.undecided(original, f"{name} is gone: {GONE_ATTRIBUTES[name]}")
+                said = f"{name} is gone: {GONE_ATTRIBUTES[name]}"
+                script.undecided(original, said, always=name == "uses_learning_phase")
             if name in ("inputs", "outputs") and of_model and original in script.facts.targets:
                 said = "Keras 3 cannot set it: build keras.Model(inputs, outputs)"
                 script.undecided(original, f"{script.code(original)}: {said}", always=True)

@@ -27,12 +27,12 @@ PERIODIC = '''class PeriodicCheckpoint({base}):
 
     def __init__(self, *arguments, period=1, **options):
         super().__init__(*arguments, **options)
-        self.period, self.waited = period, 0
+        self.period, self.epochs_since_last_save = period, 0
 
     def on_epoch_end(self, epoch, logs=None):
-        self.waited += 1
-        if self.waited >= self.period:
-            self.waited = 0
+        self.epochs_since_last_save += 1
+        if self.epochs_since_last_save >= self.period:
+            self.epochs_since_last_save = 0
             super().on_epoch_end(epoch, logs)
 '''
 
@@ -59,6 +59,10 @@ class Callbacks(CallRule):
             call.rename("epsilon", "min_delta", "its name since Keras 2.2; today it is ignored")
         for name in DROPPED.get(call.full, ()):
             call.drop(name, "Keras 3 has no such argument")
+        restart = call.drop("load_weights_on_restart", "Keras 3 has no such argument")
+        if restart is not None and call.code(restart) != "False":
+            said = "load_weights_on_restart is left out: before fit write model.load_weights(path) "
+            call.script.undecided(call.original, f"{said}if the file exists")
         if call.full.endswith("TensorBoard"):
             call.script.undecided(call.original, "TensorBoard: run pip install tensorboard")
         value = call.value("monitor", 1 if call.full.endswith("ModelCheckpoint") else 0)
@@ -166,14 +170,21 @@ class Period(CallRule):
         if call.code(period) == "1":
             call.drop("period", "every epoch is the default")
             return
-        base = call.script.need("keras.callbacks", "ModelCheckpoint")
-        call.script.define("PeriodicCheckpoint", PERIODIC.format(base=base))
+        if call.script.names.full(call.original.func) != call.full:
+            return  # in a class of the script's own: see checkpoints.py
+        define_periodic(call.script)
         call.func = cst.Name("PeriodicCheckpoint")
         call.change(
             f"ModelCheckpoint(period={call.code(period)})",
             f"PeriodicCheckpoint(period={call.code(period)})",
             "period is gone; save_freq would count batches",
         )
+
+
+def define_periodic(script) -> None:
+    """Put the class that counts epochs into the new text."""
+    base = script.need("keras.callbacks", "ModelCheckpoint")
+    script.define("PeriodicCheckpoint", PERIODIC.format(base=base))
 
 
 class HistoryKeys(ExpressionRule):

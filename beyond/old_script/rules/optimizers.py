@@ -4,6 +4,7 @@ import libcst as cst
 
 from ..literals import literal
 from ..names import dotted
+from ..origins import is_optimizer
 from .base import CallRule, ExpressionRule
 
 CLASSES = ("SGD", "Adam", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam", "AdamW", "Ftrl")
@@ -219,13 +220,12 @@ class LearningRateAttribute(ExpressionRule):
         if original.attr.value != "lr":
             return None
         owner = dotted(original.value)
-        made = [
-            value
-            for value in script.facts.assigned.get(owner, ())
-            if isinstance(value, cst.Call)
-            and script.names.full(value.func).startswith("keras.optimizers.")
-        ]
-        if not (owner.endswith(".optimizer") or made):
+        if not (owner.endswith(".optimizer") or is_optimizer(script, original.value)):
+            unseen = not script.facts.flow.values(original.value)
+            if owner == "optimizer" and unseen and "torch" not in script.source.text:
+                said = "optimizer.lr: if this is an optimizer of Keras, write learning_rate; an "
+                said += "assignment to .lr does nothing today, without an error"
+                script.undecided(original, said, always=True)
             return None
         script.change(original, f"{owner}.lr", f"{owner}.learning_rate", "its name in Keras 3")
         return updated.with_changes(attr=cst.Name("learning_rate"))

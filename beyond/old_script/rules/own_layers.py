@@ -41,6 +41,37 @@ class OutputShapes(ExpressionRule):
         return updated.with_changes(name=cst.Name("compute_output_shape"))
 
 
+class MergeFunctions(ExpressionRule):
+    """Merge in `call`: the base class of the layers that merge is Keras's own today.
+
+    Before:
+        from keras.layers.merge import _Merge
+        class Halfway(_Merge):
+            def _merge_function(self, inputs):
+                return (inputs[0] + inputs[1]) / 2
+        middle = Halfway()([x, x])
+    After:
+        from keras.layers import Layer as _Merge
+        class Halfway(_Merge):
+            def call(self, inputs):
+                return (inputs[0] + inputs[1]) / 2
+        middle = Halfway()([x, x])
+    """
+
+    nodes = ("FunctionDef",)
+
+    def expression(self, original, updated, script):
+        owner = script.facts.own.methods_of_keras.get(original)
+        if original.name.value != "_merge_function" or owner is None:
+            return None
+        bases = {script.names.raw(base.value).rpartition(".")[2] for base in owner.bases}
+        names = {one.name.value for one in owner.body.body if isinstance(one, cst.FunctionDef)}
+        if "_Merge" not in bases or "call" in names:
+            return None
+        script.change(original, "_merge_function", "call", "a plain layer computes in call")
+        return updated.with_changes(name=cst.Name("call"))
+
+
 class AddWeight(CallRule):
     """Name what `add_weight` is given; its order is another one in each version of Keras.
 

@@ -4,6 +4,7 @@ import libcst as cst
 
 from ..literals import literal
 from ..names import dotted
+from ..origins import is_model
 from ..paths import ends
 from .base import CallRule
 from .generators import of_a_model
@@ -108,6 +109,101 @@ class LatestCheckpoint(CallRule):
                 if any(call.original in (node, *flow.values(node)) for node in given):
                     return True
         return False
+
+
+class LoadStatus(CallRule):
+    """Load weights without asking what became of each: Keras 3 fails where one is missing.
+
+    Before:
+        model.save_weights('own.h5')
+        model.load_weights('own.h5').expect_partial()
+        status = model.load_weights('own.h5')
+        status.assert_consumed()
+    After:
+        model.save_weights('own.weights.h5')
+        model.load_weights('own.weights.h5')
+        status = model.load_weights('own.weights.h5')
+    """
+
+    methods = (
+        "expect_partial",
+        "assert_consumed",
+        "assert_existing_objects_matched",
+        "assert_nontrivial_match",
+    )
+
+    def change(self, call):
+        script, owner = call.script, call.receiver
+        made = script.facts.flow.calls(owner)
+        if owner is None or not made or not all(self._loads(script, one) for one in made):
+            return
+        inner = script.module.code_for_node(call.updated_receiver)
+        call.replace(inner if isinstance(owner, cst.Call) else "None")
+        call.change(f".{call.method}()", "", "load_weights returns nothing today")
+
+    def _loads(self, script, call):
+        loads = isinstance(call.func, cst.Attribute) and call.func.attr.value == "load_weights"
+        return loads and is_model(script, call.func.value, "load_weights") is not False
+
+
+class LambdaStructures(CallRule):
+    """Make a model of a structure of your own that has a `Lambda` layer.
+
+    Before:
+        from keras.layers import Dense, Lambda
+        from keras.models import Sequential, clone_model
+        model = Sequential()
+        model.add(Lambda(lambda v: v * 2, input_shape=(8,)))
+        model.add(Dense(1, init='uniform'))
+        twin = clone_model(model)
+    After:
+        from keras.layers import Dense, Lambda
+        from keras.models import Sequential, clone_model
+        from keras import Input
+        from keras import config
+        model = Sequential()
+        model.add(Input((8,)))
+        model.add(Lambda(lambda v: v * 2))
+        model.add(Dense(1, kernel_initializer='uniform'))
+        config.enable_unsafe_deserialization()
+        twin = clone_model(model)
+    """
+
+    functions = (
+        "keras.models.clone_model",
+        "keras.models.model_from_json",
+        "keras.models.model_from_yaml",
+        "keras.Sequential.from_config",
+        "keras.models.Sequential.from_config",
+        "keras.Model.from_config",
+        "keras.models.Model.from_config",
+    )
+    of_keras_2 = (
+        "model_from_json: Keras 3 cannot read what Keras 1 or 2 wrote with to_json; build such a "
+        "model in code and load its weights"
+    )
+
+    def change(self, call):
+        script = call.script
+        if call.full.endswith("model_from_json") and not self._writes_json(script):
+            script.undecided(call.original, self.of_keras_2)
+        if not script.facts.lambdas or "enable_unsafe_deserialization" in script.source.text:
+            return
+        line = f"{script.need('keras', 'config')}.enable_unsafe_deserialization()"
+        if line not in script.pending:
+            script.pending.append(line)
+        why = "your own Lambda layer; a file from a stranger could run code from here on"
+        call.change(f"{call.full.rpartition('.')[2]}(", f"{line} before it", why)
+        if script.facts.lambda_names:
+            script.undecided(
+                call.original,
+                f"the Lambda layer uses {_listed(script.facts.lambda_names)}, which the new model "
+                "does not find: give its function a name and "
+                "@keras.saving.register_keras_serializable()",
+            )
+
+    def _writes_json(self, script):
+        return any(dotted(one.func).endswith(".to_json") for one in script.facts.calls)
 
 
 class LambdaModels(CallRule):

@@ -8,15 +8,17 @@ from ..literals import literal
 from ..names import dotted
 from .base import CallRule
 from .generators import (
-    DROPPED,
     GENERATOR_METHODS,
     STEPS,
+    drop_workers,
     flow_behind,
     makes_float,
     of_a_model,
 )
 
 OLD_NAME = "its name since Keras 2"
+DROPPED_OF_COMPILE = ("sample_weight_mode", "theano_mode", "experimental_run_tf_function")
+DROPPED_OF_COMPILE += ("distribute", "cloning")
 
 
 class FitArguments(CallRule):
@@ -38,8 +40,7 @@ class FitArguments(CallRule):
         call.rename("nb_epoch", "epochs", OLD_NAME)
         call.rename("nb_epochs", "epochs", OLD_NAME)
         if call.keyword("epochs") is not None or call.keyword("callbacks") is not None:
-            for name, why in DROPPED.items():
-                call.drop(name, why)
+            drop_workers(call)
         if call.method in ("fit", "evaluate", "train_on_batch", "test_on_batch"):
             call.drop("show_accuracy", "compile(metrics=['accuracy']) does it")
         if call.method in ("train_on_batch", "test_on_batch"):
@@ -181,8 +182,11 @@ class CompileArguments(CallRule):
             return
         self._third(call)
         call.drop("class_mode", "the loss says it")
-        for name in ("sample_weight_mode", "theano_mode"):
+        for name in DROPPED_OF_COMPILE:
             call.drop(name, "Keras 3 has no such argument")
+        if call.code(call.keyword("target_tensors")) == "None":
+            call.drop("target_tensors", "Keras 3 has no such argument")
+        call.rename("experimental_steps_per_execution", "steps_per_execution", "its name today")
         if call.script.facts.shows_accuracy and call.value("metrics", 2) is None:
             call.put("metrics", "['accuracy']")
             call.change("show_accuracy=True in fit", "metrics=['accuracy']", "it belongs here now")
