@@ -69,6 +69,14 @@ LINES = {
         "keras.callbacks.ModelCheckpoint('a.keras')",
         "",
     ),
+    "keras.callbacks.ModelCheckpoint('a.keras', options=None)": (
+        "keras.callbacks.ModelCheckpoint('a.keras')",
+        "",
+    ),
+    "model.compile(mine, metrics=['kld']); asked = logs['kld']": (
+        "model.compile(mine, metrics=['kl_divergence']); asked = logs['kld']",
+        "asks for kld, write the new name",
+    ),
     "value = model.uses_learning_phase": ("value = model.uses_learning_phase", "training=True"),
 }
 

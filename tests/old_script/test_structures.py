@@ -23,6 +23,8 @@ STATUS = {
     "model.load_weights('a.weights.h5').expect_partial()": "model.load_weights('a.weights.h5')",
     "again = model.load_weights(a).assert_consumed()": "again = model.load_weights(a)",
     "model.load_weights(a).assert_existing_objects_matched()": "model.load_weights(a)",
+    "model.load_weights(a).initialize_or_restore()": "model.load_weights(a)",
+    "model.load_weights(a).run_restore_ops()": "model.load_weights(a)",
     "status.expect_partial()\nx = 1": "x = 1",
     "mine.expect_partial()": "mine.expect_partial()",
     "restored.expect_partial()": "restored.expect_partial()",
@@ -32,7 +34,8 @@ STATUS = {
 @pytest.mark.one_backend
 @pytest.mark.parametrize("line", STATUS)
 def test_load_weights_returns_nothing_to_ask(line):
-    becomes(HEAD, line, STATUS[line], "")
+    said = "the file held more than the model" if "assert_consumed" in line else ""
+    becomes(HEAD, line, STATUS[line], said)
 
 
 LAMBDA = "model.add(Lambda(lambda v: v * 2))\n"

@@ -63,6 +63,9 @@ class LossNames(CallRule):
         made = node.with_changes(value=f"{node.quote}{new}{node.quote}")
         call.args = [a.with_changes(value=_replaced(a.value, node, made)) for a in call.args]
         call.change(old, new, WHY)
+        if word != "loss" and call.script.source.text.count(f"{old}'") > 1:
+            said = f"the logs call this metric {new}: where another line asks for {old}, write the "
+            call.script.undecided(call.original, said + "new name")
         cosine = word != "loss" and new == "cosine_similarity"
         if cosine and not call.script.uses_tensorflow_keras:
             said = f"{old!r}: as a metric it was the negative cosine until Keras 2.2; today's is "
