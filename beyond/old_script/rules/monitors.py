@@ -21,6 +21,7 @@ CHECK_METRIC = "if compile names the metric 'accuracy', its name is"
 DROPPED = {
     "keras.callbacks.TensorBoard": ("batch_size", "write_grads", "embeddings_layer_names")
     + ("embeddings_data",),
+    "keras.callbacks.ModelCheckpoint": ("options", "experimental_io_device"),
 }
 PERIODIC = '''class PeriodicCheckpoint({base}):
     """`ModelCheckpoint` with the `period` of Keras 1 and 2: it counts epochs."""
@@ -59,8 +60,6 @@ class Callbacks(CallRule):
             call.rename("epsilon", "min_delta", "its name since Keras 2.2; today it is ignored")
         for name in DROPPED.get(call.full, ()):
             call.drop(name, "Keras 3 has no such argument")
-        for gone in ("options", "experimental_io_device"):
-            call.drop(gone, "Keras 3 has no such argument")
         restart = call.drop("load_weights_on_restart", "Keras 3 has no such argument")
         if restart is not None and call.code(restart) != "False":
             said = "load_weights_on_restart is left out: before fit write model.load_weights(path) "
