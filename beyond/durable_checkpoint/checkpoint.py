@@ -57,9 +57,11 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
         initial_value_threshold: As in `ModelCheckpoint`, a number that the first value has to
             beat; or `"saved"`: the best value among the valid files that an earlier training saved
             under this `filepath` with this `monitor`, so that a restarted training does not
-            overwrite its best model by a worse one; the first save reads it whole. None: the first
-            value counts as best. As in stock Keras a second `fit` with the same callback goes on
-            with the best value so far; for folds, make a callback with its own `filepath` for each.
+            overwrite its best model by a worse one; the first save reads it whole. It warns of
+            files without a record, such as those of stock Keras: their value is not known. None:
+            the first value counts as best. As in stock Keras a second `fit` with the same callback
+            goes on with the best value so far; for folds, make a callback with its own `filepath`
+            for each.
         background: Write in a thread while the training goes on.
         keep_last: Keep this many of the newest files. Needs a `filepath` with `{...}`.
         keep_best: Keep this many of the files with the best monitored value; of equal ones, the
@@ -242,6 +244,7 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
             self.best = self._best_on_disk = self._saved_files.best(
                 self.monitor, self._lower_is_better()
             )
+            self._saved_files.warn_of_unknown_values()
         value = monitored.scalar(logs.get(self.monitor))
         if ranked and value is None:
             self._say_that_nothing_can_be_ranked(logs)

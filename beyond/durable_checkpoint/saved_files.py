@@ -2,9 +2,10 @@
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterable
 
-from . import files, placeholders, records
+from . import errors, files, placeholders, records
 from .places import Place
 from .records import Record
 from .validity import ENDINGS
@@ -60,6 +61,26 @@ class SavedFiles:
                 if records.applies(record, path):
                     return record["value"]
         return None
+
+    def warn_of_unknown_values(self) -> None:
+        """Say which files have no record: how good they are is not known, so nothing keeps them."""
+        name = placeholders.pattern(self.place.name)
+        unknown = [
+            os.path.join(folder, found)
+            for folder, found in self._names()
+            if name.fullmatch(found)
+            and found.endswith(ENDINGS)
+            and not found.startswith(".")
+            and records.read_if_possible(os.path.join(folder, found)) is None
+        ]
+        if unknown:
+            more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+            said = (
+                f"{min(unknown)}{more}: not saved by DurableCheckpoint, so its value is not known "
+                "and a worse model may overwrite it. Move it, or give its value as "
+                "initial_value_threshold"
+            )
+            warnings.warn(errors.one_line(said))
 
     def prune(
         self,

@@ -198,3 +198,23 @@ def test_a_vector_in_the_name_is_named(tmp_path, model):
         run(checkpoint, model, [VECTOR])
     assert "\n" not in str(caught.value)
     checkpoint.close()
+
+
+@pytest.mark.parametrize("name", ["best.keras", "best-{epoch}.keras"])
+def test_a_file_of_stock_keras_has_no_value_and_it_is_said(tmp_path, name):
+    """A new training cannot know that it is worse."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.save(tmp_path / name.format(epoch=1))
+
+    def go():
+        best = DurableCheckpoint(
+            tmp_path / name, monitor="loss", save_best_only=True, initial_value_threshold="saved"
+        )
+        model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0, callbacks=[best])
+
+    with pytest.warns(UserWarning, match="not saved by DurableCheckpoint"):
+        go()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        go()  # now there is a record
