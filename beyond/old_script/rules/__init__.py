@@ -128,6 +128,7 @@ RULES = (
     defaults.ActivityRegularizers(),
     defaults.FrozenNormalization(),
     defaults.CountedNames(),
+    defaults.CountedQuantities(),
     arrays.Seeds(),
     arrays.OldNumPy(),
     arrays.BinaryFiles(),

@@ -2,6 +2,7 @@
 
 import re
 
+from ..calls import argument
 from ..literals import literal, texts_in
 from ..names import dotted
 from .base import CallRule
@@ -259,24 +260,61 @@ class CountedNames(CallRule):
     methods = ("get_layer",)
 
     def change(self, call):
-        script, text = call.script, literal(call.value("name", 0))
-        found = COUNTED.fullmatch(text or "")
-        if found is None or script.facts.keras_3 or script.uses_tensorflow_keras:
-            return
-        if text in self._given(script):
-            return
-        base, number = found[1], int(found[2])
-        today = base if number == 1 else f"{base}_{number - 1}"
-        said = f"{text!r} was number {number} of its kind until Keras 2.3; the same layer is "
-        said += f"{today!r} today: write that, or give the layer a name (a model from a file keeps "
-        said += "its names)"
-        script.silent(call.original, said, of_change=True)
+        said = counted(call.script, literal(call.value("name", 0)))
+        if said is not None:
+            call.script.silent(call.original, said, of_change=True)
 
-    def _given(self, script):
-        """The names that the script gives its layers."""
-        layers = (one for one in script.facts.calls if self._is_layer(script, one))
-        words = (arg for one in layers for arg in one.args if arg.keyword is not None)
-        return {literal(arg.value) for arg in words if arg.keyword.value == "name"}
 
-    def _is_layer(self, script, call):
-        return script.names.full(call.func).startswith("keras.layers.")
+class CountedQuantities(CallRule):
+    """Tell of a quantity of one output that has a name which Keras counted.
+
+    Before:
+        from keras.callbacks import EarlyStopping
+        stop = EarlyStopping('val_dense_2_loss', mode='min')
+        model.fit(x, y, nb_epoch=1)
+    After:
+        from keras.callbacks import EarlyStopping
+        stop = EarlyStopping('val_dense_2_loss', mode='min')
+        model.fit(x, y, epochs=1)
+    """
+
+    functions = tuple(
+        f"keras.callbacks.{name}"
+        for name in ("ModelCheckpoint", "EarlyStopping", "ReduceLROnPlateau")
+    )
+
+    def change(self, call):
+        place = 1 if call.full.endswith("ModelCheckpoint") else 0
+        text = literal(argument(call.original, "monitor", place)) or ""
+        found = re.match(rf"(?:val_)?({COUNTED.pattern})_\D", text)
+        said = counted(call.script, found[1]) if found else None
+        if said is not None:
+            call.script.silent(call.original, f"{text!r}: {said}", of_change=True)
+
+
+def counted(script, name: str | None) -> str | None:
+    """What is to be said of a layer's name that Keras counted; None if nothing is.
+
+    Arguments:
+        script: The script.
+        name: Such as `dense_2`.
+    """
+    found = COUNTED.fullmatch(name or "")
+    if found is None or script.facts.keras_3 or script.uses_tensorflow_keras:
+        return None
+    if name in _given(script):
+        return None
+    base, number = found[1], int(found[2])
+    today = base if number == 1 else f"{base}_{number - 1}"
+    said = f"{name!r} was number {number} of its kind until Keras 2.3; the same layer is "
+    said += f"{today!r} today: write that, or give the layer a name (a model from a file keeps "
+    return said + "its names)"
+
+
+def _given(script):
+    """The names that the script gives its layers."""
+    layers = [
+        one for one in script.facts.calls if script.names.full(one.func).startswith("keras.layers.")
+    ]
+    words = (arg for one in layers for arg in one.args if arg.keyword is not None)
+    return {literal(arg.value) for arg in words if arg.keyword.value == "name"}
