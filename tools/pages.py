@@ -103,7 +103,7 @@ def write(name: str, text: str) -> None:
         target.write_text(text, encoding="utf-8")
 
 
-NOT_RUN = "This page was built without running the script: it shows no outputs."
+NOT_RUN = "This page shows no outputs: the script was not run for it."
 
 
 def book_of(script: pathlib.Path, with_outputs: bool) -> dict:

@@ -8,6 +8,7 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.transforms import i18n
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -80,7 +81,19 @@ def edit_links(app: Sphinx, config: Config) -> None:
         }
 
 
+def keep_anchors_of_translations() -> None:
+    """Of two links to one page in a translated paragraph, each leads to its own anchor.
+
+    Sphinx 9.0 gives a link in a translation what it knows of the English link to the same page,
+    the last one's anchor among it.
+    """
+    attribute = "reftargetid"  # MyST's name of the anchor
+    if attribute not in i18n.EXCLUDED_PENDING_XREF_ATTRIBUTES:
+        i18n.EXCLUDED_PENDING_XREF_ATTRIBUTES += (attribute,)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
+    keep_anchors_of_translations()
     app.add_config_value("repository_address", "", "env")
     app.connect("config-inited", edit_links)
     app.add_post_transform(FilesOfTheRepository)

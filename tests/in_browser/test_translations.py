@@ -10,6 +10,8 @@ from babel.messages.catalog import Message
 from babel.messages.pofile import read_po
 from playwright.sync_api import expect
 
+from .test_links import read
+
 LOCALE = pages.SETTINGS / "locale"
 FOLDERS = {"zh_CN": "zh", "ru": "ru"}
 NAMES = {"zh_CN": "中文", "ru": "Русский"}
@@ -68,6 +70,17 @@ def test_code_links_and_numbers_are_those_of_the_english(language, page):
         ours, theirs = parts(message.string), parts(message.id)
         assert (ours["code"], ours["links"]) == (theirs["code"], theirs["links"]), message.id
         assert lacking(ours["numbers"], theirs["numbers"]) == [], message.id
+
+
+@of_each
+def test_links_lead_to_the_places_of_the_english(language, page):
+    """A paragraph may have several links to one page."""
+
+    def places(folder: str) -> list[str]:
+        addresses = read(pages.HTML / folder / f"{page}.html").addresses
+        return sorted(one.lstrip("./") for one in addresses if re.search(r"docs/\w+\.html#", one))
+
+    assert places(FOLDERS[language]) == places("")
 
 
 @of_each
