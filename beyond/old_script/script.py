@@ -120,8 +120,16 @@ class Script:
             name
             for name in self.facts.assigned
             if name.lower() in ("batch_size", "batchsize", "bs", "batch", "args.batch_size")
+            and not self._is_parameter_only(name)
         ]
         return names[0] if len(names) == 1 else None
+
+    def _is_parameter_only(self, name):
+        """Whether a name is known inside of functions only, which have it as a parameter."""
+        parameters = itertools.chain(*self.facts.parameters.values())
+        return any(one.name.value == name for one in parameters) and not re.search(
+            rf"^\s*{re.escape(name)}\s*=[^=]", self.source.text, re.MULTILINE
+        )
 
     def alone(self, statement) -> bool:
         """Whether a statement is the only one of its block, which cannot be left empty."""

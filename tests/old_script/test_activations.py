@@ -26,7 +26,6 @@ LAYERS = {
 }
 
 
-@pytest.mark.one_backend
 @pytest.mark.parametrize("layer", LAYERS)
 def test_an_activation_gets_the_name_that_a_file_finds(layer):
     for saves in ("model.save('a.keras')", "load_model('a.keras')", "model.to_json()"):
@@ -35,13 +34,11 @@ def test_an_activation_gets_the_name_that_a_file_finds(layer):
         assert made.changed == (LAYERS[layer] != layer)
 
 
-@pytest.mark.one_backend
 @pytest.mark.parametrize("more", ["", "load_model('a', custom_objects={'softmax_v2': own})\n"])
 def test_a_script_of_today_that_loads_no_such_file_stays(more):
     assert not rewritten(f"{HEAD}{more}Dense(3, activation=tf.nn.softmax)\n").changed
 
 
-@pytest.mark.one_backend
 def test_an_activation_in_a_variable_is_said():
     made = rewritten(f"{HEAD}model.save('a.keras')\nDense(3, activation=own)\n")
     assert not made.changed and "8: own: write 'softmax' for tf.nn.softmax" in notes(made)

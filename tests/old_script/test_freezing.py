@@ -83,7 +83,6 @@ SCRIPTS = {
 }
 
 
-@pytest.mark.one_backend
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_what_was_trainable_at_compile_is_said(script):
     text, said = SCRIPTS[script]
@@ -95,7 +94,6 @@ def test_what_was_trainable_at_compile_is_said(script):
     assert len(notes(result).splitlines()) == len([piece for piece in said if piece])
 
 
-@pytest.mark.one_backend
 def test_a_script_of_keras_3_is_not_told():
     text = f"{HEAD}import keras.ops\nx = keras.ops.ones((1, 8))\n{IN_TURN}first.fit(x)\n"
     assert not notes(rewritten(text))

@@ -31,7 +31,6 @@ LOGGED = {
 }
 
 
-@pytest.mark.one_backend
 @pytest.mark.parametrize(("given", "old"), LOGGED)
 def test_a_long_name_of_a_metric_is_what_compile_calls_it(given, old):
     new = LOGGED[given, old] or old
@@ -54,7 +53,6 @@ NAMES = {
 }
 
 
-@pytest.mark.one_backend
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("given", ["['{}']", "['mae', '{}']", "{{'age': ['{}']}}", "'{}'"])
 def test_a_metric_by_its_name(name, given):

@@ -73,7 +73,6 @@ CLASSES = {
 }
 
 
-@pytest.mark.one_backend
 @pytest.mark.parametrize("case", CLASSES)
 def test_a_class_that_counts_epochs(case):
     text, counts = CLASSES[case]
@@ -83,7 +82,6 @@ def test_a_class_that_counts_epochs(case):
     assert "period=1)" not in made and rewrite_text(made).text == made
 
 
-@pytest.mark.one_backend
 def test_what_a_class_passes_to_its_base_is_that_of_the_base():
     only(
         f"""{HEAD}
@@ -123,7 +121,6 @@ CALLS = {
 }
 
 
-@pytest.mark.one_backend
 @pytest.mark.parametrize("call", CALLS)
 def test_methods_of_a_checkpoint_take_the_batch(call):
     text = "class Saver({}):\n    def on_epoch_end(self, epoch, logs=None):\n        {}\n"
@@ -131,7 +128,6 @@ def test_methods_of_a_checkpoint_take_the_batch(call):
     assert f"        {call}\n" in rewritten(HEAD + text.format("Checkpoint", call)).text
 
 
-@pytest.mark.one_backend
 @pytest.mark.parametrize(("more", "said"), [("", True), ("        self.monitor_op = min\n", False)])
 def test_a_comparison_by_hand_is_said(more, said):
     text = f"{HEAD}class Saver(ModelCheckpoint):\n    def on_epoch_end(self, epoch, logs=None):\n"

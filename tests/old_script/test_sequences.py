@@ -34,7 +34,6 @@ RETURNS = {
 }
 
 
-@pytest.mark.one_backend
 @pytest.mark.parametrize("batch", RETURNS)
 def test_a_batch_is_made_of_tuples(batch):
     last = "model.fit_generator(Batches(a), epochs=1)\n"
@@ -87,7 +86,6 @@ WORKERS = {
 }
 
 
-@pytest.mark.one_backend
 @pytest.mark.parametrize("words", WORKERS)
 @pytest.mark.parametrize("method", ["fit_generator", "fit"])
 def test_workers_belong_to_the_sequence(words, method):
@@ -100,3 +98,21 @@ def test_workers_belong_to_the_sequence(words, method):
         assert (f"{SAID}{WORKERS[words]}" in said) == bool(WORKERS[words])
     line = f"model.{method}(other(), epochs=1, {words})"
     assert SAID not in notes(rewritten(f"{head}{line}\n"))
+
+
+# What a generator's batch has is seen where it is called, not inside of the function.
+SAMPLES = {
+    "def gen(bs=16): yield x, y": ("gen()", "steps_per_epoch=6"),
+    "def gen(rows, bs): yield x, y": ("gen(x, 8)", "steps_per_epoch=12"),
+    "def gen(rows, bs=n): yield x, y": ("made(gen)", "steps_per_epoch=96"),
+}
+
+
+@pytest.mark.parametrize("function", SAMPLES)
+def test_samples_become_batches_of_a_known_size(function):
+    given, steps = SAMPLES[function]
+    head = f"from keras.models import Sequential\nmodel = Sequential()\n{function}\n"
+    line = f"model.fit_generator({given}, samples_per_epoch=96, nb_epoch=1)"
+    result = rewritten(f"{head}{line}\n")
+    assert result.text.splitlines()[-1] == f"model.fit({given}, {steps}, epochs=1)"
+    assert ("divide it by the size of a batch" in notes(result)) == ("made" in given)

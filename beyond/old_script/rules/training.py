@@ -21,6 +21,11 @@ DROPPED_OF_COMPILE = ("sample_weight_mode", "theano_mode", "experimental_run_tf_
 DROPPED_OF_COMPILE += ("distribute", "cloning")
 
 
+def _is_of_a_batch(name):
+    """Whether a parameter of this name takes the size of a batch."""
+    return "batch" in name.lower() or name.lower() == "bs"
+
+
 class FitArguments(CallRule):
     """Give the arguments of `fit` their names of today, and count batches instead of samples.
 
@@ -108,7 +113,7 @@ class FitArguments(CallRule):
             generator = values[0] if len(values) == 1 else generator
         if isinstance(generator, cst.Call):
             for arg in generator.args:
-                if arg.keyword is not None and arg.keyword.value == "batch_size":
+                if arg.keyword is not None and _is_of_a_batch(arg.keyword.value):
                     return script.code(arg.value)
                 if arg.keyword is None and "batch" in script.code(arg.value).lower():
                     return script.code(arg.value)
@@ -117,10 +122,10 @@ class FitArguments(CallRule):
                 one for one in script.facts.parameters.get(name, ()) if one.name.value != "self"
             ]
             for parameter, arg in zip(parameters, generator.args, strict=False):
-                if arg.keyword is None and "batch" in parameter.name.value.lower():
+                if arg.keyword is None and _is_of_a_batch(parameter.name.value):
                     return script.code(arg.value)
             for parameter in parameters[len(generator.args) :]:
-                if "batch" in parameter.name.value.lower() and parameter.default is not None:
+                if _is_of_a_batch(parameter.name.value) and parameter.default is not None:
                     return script.code(parameter.default)
         return None
 
