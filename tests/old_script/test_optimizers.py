@@ -4,7 +4,6 @@ import keras
 import pytest
 from lines_that_change import becomes, notes, rewritten
 
-
 HEAD = """
 import keras
 import tensorflow as tf
