@@ -10,7 +10,6 @@ environment changed since then is refused.
 
 import base64
 import io
-import json
 import os
 import pathlib
 import re
@@ -34,6 +33,7 @@ HTML = SITE / "html"
 LANGUAGES = {"en": "", "zh_CN": "zh", "ru": "ru"}  # Sphinx's name -> folder in the site
 TRANSLATED = ("README", "lessons", "01_", "02_", "03_")  # how the names of these pages begin
 THUMBNAIL_WIDTH = 480
+NOT_RUN = "This page shows no outputs: the script was not run for it."
 
 DOCUMENTS = {
     "Find": [
@@ -103,13 +103,10 @@ def write(name: str, text: str) -> None:
         target.write_text(text, encoding="utf-8")
 
 
-NOT_RUN = "This page shows no outputs: the script was not run for it."
-
-
-def book_of(script: pathlib.Path, with_outputs: bool) -> dict:
+def book_of(script: pathlib.Path, with_outputs: bool) -> nbformat.NotebookNode:
     """The notebook that a page shows: the recorded one, or one without outputs that says so."""
     if with_outputs and script in recording.shown():
-        return json.loads(recording.record_of(script).read_text(encoding="utf-8"))
+        return nbformat.read(recording.record_of(script), as_version=4)
     book = notebooks.notebook(script)
     if with_outputs:
         book.cells.insert(2, nbformat.v4.new_markdown_cell(NOT_RUN, id="not-run"))
@@ -127,8 +124,8 @@ def stage(with_outputs: bool = True) -> None:
             write(f"{page}.md", (REPOSITORY / f"{page}.md").read_text(encoding="utf-8"))
     for script in recording.scripts():
         book = book_of(script, with_outputs)
-        book["metadata"].pop(recording.KEY, None)
-        write(f"{page_of(script)}.py", json.dumps(book, indent=1, ensure_ascii=False))
+        book.metadata.pop(recording.KEY, None)
+        write(f"{page_of(script)}.py", nbformat.writes(book))
     shutil.copytree(REPOSITORY / "docs" / "figures", SOURCES / "docs" / "figures")
     for catalogue in SETTINGS.glob("locale/*/LC_MESSAGES/*.po"):
         write(catalogue.relative_to(SETTINGS).as_posix(), catalogue.read_text(encoding="utf-8"))
@@ -140,12 +137,11 @@ def thumbnails(with_outputs: bool) -> None:
     folder = SOURCES / "thumbnails"
     folder.mkdir()
     for script in recording.scripts():
-        if not with_outputs or script not in recording.shown():
+        pngs = notebooks.figures(book_of(script, with_outputs).cells)
+        if not pngs:
             Image.new("RGB", (16, 9), "#e8e8e8").save(folder / f"{script.stem}.png")
             continue
-        book = json.loads(recording.record_of(script).read_text(encoding="utf-8"))
-        outputs = [output for cell in book["cells"] for output in cell.get("outputs", [])]
-        (png,) = [o["data"]["image/png"] for o in outputs if "image/png" in o.get("data", {})]
+        (png,) = pngs
         with Image.open(io.BytesIO(base64.b64decode(png))) as image:
             small = image.convert("RGB")
             small.thumbnail((THUMBNAIL_WIDTH, 10 * THUMBNAIL_WIDTH))
@@ -188,14 +184,12 @@ def download_books() -> None:
     for script in recording.scripts():
         book = book_of(script, with_outputs=True)
         # The record may be older than the address.
-        book["cells"][0]["source"] = notebooks.first_cell(script).source
-        for cell in book["cells"]:
-            if cell["cell_type"] == "markdown":
-                cell["source"] = absolute_links(
-                    "".join(cell["source"]), str(script.parent.relative_to(REPOSITORY))
-                )
-        text = json.dumps(book, indent=1, ensure_ascii=False) + "\n"
-        (folder / f"{script.stem}.ipynb").write_text(text, encoding="utf-8")
+        book.cells[0].source = notebooks.first_cell(script).source
+        for cell in book.cells:
+            if cell.cell_type == "markdown":
+                folder_of_script = str(script.parent.relative_to(REPOSITORY))
+                cell.source = absolute_links(cell.source, folder_of_script)
+        (folder / f"{script.stem}.ipynb").write_text(nbformat.writes(book) + "\n", encoding="utf-8")
 
 
 def refuse_old_outputs() -> None:

@@ -8,7 +8,12 @@ from .names import dotted
 MODELS = ("keras.Model", "keras.models.", "keras.Sequential", "keras.applications.")
 CHECKPOINT = "keras.callbacks.ModelCheckpoint"
 SEQUENCES = {"keras.utils.Sequence", "keras.utils.PyDataset"}
-MONITORS = (CHECKPOINT, "keras.callbacks.EarlyStopping", "keras.callbacks.ReduceLROnPlateau")
+# The callbacks that watch a quantity -> the place of `monitor` among their arguments.
+MONITORS = {
+    CHECKPOINT: 1,
+    "keras.callbacks.EarlyStopping": 0,
+    "keras.callbacks.ReduceLROnPlateau": 0,
+}
 
 
 class Classes:
@@ -50,7 +55,7 @@ class Classes:
         self.bases[name] = bases
         self.of_keras[name] = any(base.startswith("keras.") for base in bases)
         self.models[name] = any(base.startswith(MODELS) for base in bases)
-        if bases & set(MONITORS):
+        if bases & MONITORS.keys():
             inside = _Inside()
             node.visit(inside)
             self.parts.update(dict.fromkeys(inside.found, node))
@@ -82,7 +87,7 @@ class Classes:
             name = self.parts[call].name.value if of_super else ""
         elif name in self.takes:
             return ""
-        found = self.bases.get(name, set()) & set(MONITORS)
+        found = self.bases.get(name, set()) & MONITORS.keys()
         return found.pop() if len(found) == 1 else ""
 
     def _sequence(self, node):

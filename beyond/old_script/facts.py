@@ -21,7 +21,6 @@ class Facts(walks.Visitor):
         metrics: The metrics that are named by a text.
         losses: The losses that are named by a text.
         own: The classes of the script.
-        own_methods: Methods that classes of the script define and Keras does not call.
         generators: Functions of the script that yield.
         yielded: Function -> what it yields.
         changes_rate: A callback or a line changes the learning rate.
@@ -47,7 +46,6 @@ class Facts(walks.Visitor):
         self.metrics: set[str] = set()
         self.losses: set[str] = set()
         self.own = classes.Classes()
-        self.own_methods, self.own_classes = self.own.own_methods, self.own.of_keras
         self.generators: set[str] = set()
         self.yielded: dict[str, list[cst.CSTNode | None]] = {}
         self.changes_rate = self.keras_1 = self.keras_2 = self.keras_3 = False

@@ -181,7 +181,7 @@ class Flow:
             return bool(self._script.names.raw(owner))
         known = isinstance(owner, cst.Name) and owner.value in ("self", "cls")
         made = self.calls(owner)
-        own = self._script.facts.own_classes
+        own = self._script.facts.own.of_keras
         known = known or any(dotted(one.func).rpartition(".")[2] in own for one in made)
         return known or not (made or self.means_model(owner))
 

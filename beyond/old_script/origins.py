@@ -52,10 +52,10 @@ def is_model(script, node: cst.BaseExpression, method: str, depth: int = 0) -> b
     if said is not None:
         return said
     if dotted(node) == "self":
-        return None if method in script.facts.own_methods else True
-    if dotted(node) in script.facts.models and method not in script.facts.own_methods:
+        return None if method in script.facts.own.own_methods else True
+    if dotted(node) in script.facts.models and method not in script.facts.own.own_methods:
         return True
-    if method in script.facts.own_methods | script.foreign_methods:
+    if method in script.facts.own.own_methods | script.foreign_methods:
         return True if dotted(node).rpartition(".")[2].lower().endswith("model") else None
     return True
 
@@ -182,7 +182,7 @@ def _has_history(script, node, depth):
         full = of_keras(script.names.full(node.func))
         if full.startswith("keras."):
             return True
-        own = script.facts.own_classes.get(dotted(node.func).rpartition(".")[2])
+        own = script.facts.own.of_keras.get(dotted(node.func).rpartition(".")[2])
         return None if own is None else own
     if depth > 4:
         return None

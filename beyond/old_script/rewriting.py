@@ -148,7 +148,7 @@ def _refusal(path, error):
 def _results(scripts, wanted):
     """The results for the wanted scripts; the others only say which files they save."""
     metrics = set().union(*(script.metrics for script in scripts))
-    methods = set().union(*(script.facts.own_methods for script in scripts))
+    methods = set().union(*(script.facts.own.own_methods for script in scripts))
     for script in scripts:
         script.foreign_methods = methods
         if not script.metrics:

@@ -126,10 +126,8 @@ class Script:
 
     def _is_parameter_only(self, name):
         """Whether a name is known inside of functions only, which have it as a parameter."""
-        parameters = itertools.chain(*self.facts.parameters.values())
-        return any(one.name.value == name for one in parameters) and not re.search(
-            rf"^\s*{re.escape(name)}\s*=[^=]", self.source.text, re.MULTILINE
-        )
+        defaults = {one.default for one in itertools.chain(*self.facts.parameters.values())}
+        return defaults.issuperset(self.facts.assigned[name])
 
     def alone(self, statement) -> bool:
         """Whether a statement is the only one of its block, which cannot be left empty."""
@@ -276,7 +274,7 @@ class Script:
                         name = self.code(alias.name)
                         bound = self.code(alias.asname.name) if alias.asname else name
                         found[bound] = f"{self.code(small.module)}.{name}"
-        taken = set(self.facts.assigned) | set(self.facts.own_classes)
+        taken = set(self.facts.assigned) | set(self.facts.own.of_keras)
         self._all_names = set(re.findall(r"[^\W\d]\w*", self.source.text)) - set(found)
         return {name: raw for name, raw in found.items() if name not in taken}
 

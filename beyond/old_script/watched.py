@@ -4,15 +4,10 @@ import libcst as cst
 
 from . import whose
 from .calls import argument
+from .classes import MONITORS
 from .literals import literal
 from .origins import logged_by_keras
 from .quantities import today
-
-CALLBACKS = {
-    "keras.callbacks.ModelCheckpoint": 1,
-    "keras.callbacks.EarlyStopping": 0,
-    "keras.callbacks.ReduceLROnPlateau": 0,
-}
 
 
 def texts(script, node: cst.BaseExpression | None, depth: int = 0) -> list[cst.SimpleString]:
@@ -67,7 +62,7 @@ def plan(script) -> None:
 def _uses(script):
     """(place, expression of a name, a function that says whether Keras is asked for it, whose)."""
     for call in script.facts.calls:
-        position = CALLBACKS.get(script.facts.own.means(script, call))
+        position = MONITORS.get(script.facts.own.means(script, call))
         if position is not None:
             named = whose.of_callback(script, call)
             yield call, argument(call, "monitor", position), lambda: True, named

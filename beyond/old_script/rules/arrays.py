@@ -224,7 +224,7 @@ class Builtins(CallRule):
             call.change(f"{call.method}()", call.method.removeprefix("iter") + "()", "Python 3")
             return
         if call.method == "has_key" and len(call.positional) == 1 == len(call.args):
-            if "has_key" in call.script.facts.own_methods:
+            if "has_key" in call.script.facts.own.own_methods:
                 return
             code = call.script.module.code_for_node
             key, owner = code(call.positional[0].value), code(call.updated_receiver)

@@ -3,6 +3,7 @@
 import re
 
 from ..calls import argument
+from ..classes import MONITORS
 from ..literals import literal, texts_in
 from ..names import dotted
 from .base import CallRule
@@ -278,14 +279,10 @@ class CountedQuantities(CallRule):
         model.fit(x, y, epochs=1)
     """
 
-    functions = tuple(
-        f"keras.callbacks.{name}"
-        for name in ("ModelCheckpoint", "EarlyStopping", "ReduceLROnPlateau")
-    )
+    functions = tuple(MONITORS)
 
     def change(self, call):
-        place = 1 if call.full.endswith("ModelCheckpoint") else 0
-        text = literal(argument(call.original, "monitor", place)) or ""
+        text = literal(argument(call.original, "monitor", MONITORS[call.full])) or ""
         found = re.match(rf"(?:val_)?({COUNTED.pattern})_\D", text)
         said = counted(call.script, found[1]) if found else None
         if said is not None:

@@ -5,6 +5,7 @@ import re
 import libcst as cst
 
 from .. import whose
+from ..classes import MONITORS
 from ..literals import literal
 from ..names import dotted
 from ..origins import logged_by_keras
@@ -13,7 +14,6 @@ from ..watched import texts
 from .base import CallRule, ExpressionRule
 from .own_functions import watched_functions
 
-MONITORING = ("ModelCheckpoint", "EarlyStopping", "ReduceLROnPlateau")
 LIKE_A_HISTORY = re.compile(r"(hist|history|logs?|hist_\w*|\w*_hist(ory)?)$", re.IGNORECASE)
 MODE = {"ModelCheckpoint": 5, "EarlyStopping": 4, "ReduceLROnPlateau": 4}
 ERRORS = re.compile(r"loss|err|mae|mse|mape|msle|dist|entropy|perplexity|diverg")
@@ -53,7 +53,7 @@ class Callbacks(CallRule):
         slower = ReduceLROnPlateau('val_loss', min_delta=0.01)
     """
 
-    functions = tuple(f"keras.callbacks.{name}" for name in (*MONITORING, "TensorBoard"))
+    functions = (*MONITORS, "keras.callbacks.TensorBoard")
 
     def change(self, call):
         if call.full.endswith("ReduceLROnPlateau"):
@@ -66,7 +66,7 @@ class Callbacks(CallRule):
             call.script.undecided(call.original, f"{said}if the file exists")
         if call.full.endswith("TensorBoard"):
             call.script.undecided(call.original, "TensorBoard: run pip install tensorboard")
-        value = call.value("monitor", 1 if call.full.endswith("ModelCheckpoint") else 0)
+        value = call.value("monitor", MONITORS.get(call.full, 0))
         named = whose.of_callback(call.script, call.original)
         old, new = literal(value), today(literal(value), call.script, guess=True, named=named)
         if unclear(old, call.script, named):
