@@ -58,7 +58,7 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
             beat; or `"saved"`: the best value among the valid files that an earlier training saved
             under this `filepath` with this `monitor`, so that a restarted training does not
             overwrite its best model by a worse one; the first save reads it whole. It warns of
-            files without a record, such as those of stock Keras: their value is not known. None:
+            files of which no value is known: of stock Keras, or saved under another monitor. None:
             the first value counts as best. As in stock Keras a second `fit` with the same callback
             goes on with the best value so far; for folds, make a callback with its own `filepath`
             for each.
@@ -153,6 +153,8 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
         self.batches_before = 0
         self._place.refuse_a_name_without_room()
         self._reserve()
+        if self._go_on_from_saved:
+            self._saved_files.warn_of_unknown_values(self.monitor)
         self._said.clear()
         self._writer.unsaved.clear()
         self._capture.prepare(self.model)
@@ -244,7 +246,6 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
             self.best = self._best_on_disk = self._saved_files.best(
                 self.monitor, self._lower_is_better()
             )
-            self._saved_files.warn_of_unknown_values()
         value = monitored.scalar(logs.get(self.monitor))
         if ranked and value is None:
             self._say_that_nothing_can_be_ranked(logs)

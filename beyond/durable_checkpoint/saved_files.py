@@ -62,23 +62,22 @@ class SavedFiles:
                     return record["value"]
         return None
 
-    def warn_of_unknown_values(self) -> None:
-        """Say which files have no record: how good they are is not known, so nothing keeps them."""
+    def warn_of_unknown_values(self, monitor: str) -> None:
+        """Say of which files no value of `monitor` is known: nothing keeps them, as `best` does."""
+        known = {path for path, _ in _ranked(self.records(), monitor, lower_is_better=True)}
         name = placeholders.pattern(self.place.name)
         unknown = [
-            os.path.join(folder, found)
+            path
             for folder, found in self._names()
-            if name.fullmatch(found)
-            and found.endswith(ENDINGS)
-            and not found.startswith(".")
-            and records.read_if_possible(os.path.join(folder, found)) is None
+            if name.fullmatch(found) and found.endswith(ENDINGS) and not found.startswith(".")
+            if (path := os.path.join(folder, found)) not in known
         ]
         if unknown:
             more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
             said = (
-                f"{min(unknown)}{more}: not saved by DurableCheckpoint, so its value is not known "
-                "and a worse model may overwrite it. Move it, or give its value as "
-                "initial_value_threshold"
+                f"{min(unknown)}{more}: not saved by DurableCheckpoint with monitor={monitor!r}, "
+                "or without its record, so its value is not known and a worse model may overwrite "
+                "it. Move it, or give its value as initial_value_threshold"
             )
             warnings.warn(errors.one_line(said))
 

@@ -207,14 +207,41 @@ def test_a_file_of_stock_keras_has_no_value_and_it_is_said(tmp_path, name):
     model.compile("sgd", "mse")
     model.save(tmp_path / name.format(epoch=1))
 
-    def go():
+    def go(*more):
         best = DurableCheckpoint(
             tmp_path / name, monitor="loss", save_best_only=True, initial_value_threshold="saved"
         )
-        model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0, callbacks=[best])
+        model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0, callbacks=[best, *more])
 
+    class Refuse(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            raise InterruptedError
+
+    before = (tmp_path / name.format(epoch=1)).read_bytes()
+    said = pytest.warns(UserWarning, match="not saved by DurableCheckpoint")
+    with said, pytest.raises(InterruptedError):
+        go(Refuse())
+    assert (tmp_path / name.format(epoch=1)).read_bytes() == before, "said when it was too late"
     with pytest.warns(UserWarning, match="not saved by DurableCheckpoint"):
         go()
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.filterwarnings("error", message=".*not saved by DurableCheckpoint")
         go()  # now there is a record
+
+
+def test_a_file_saved_under_another_monitor_has_no_value_either(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=["mae"])
+    for monitor, said in (("loss", None), ("mae", "with monitor='mae'"), ("mae", None)):
+        best = DurableCheckpoint(
+            tmp_path / "best.keras",
+            monitor=monitor,
+            mode="min",
+            save_best_only=True,
+            initial_value_threshold="saved",
+        )
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0, callbacks=[best])
+        ours = [str(one.message) for one in caught if "DurableCheckpoint" in str(one.message)]
+        assert len(ours) == (said is not None) and all(said in one for one in ours)
