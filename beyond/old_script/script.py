@@ -114,20 +114,24 @@ class Script:
         """Names that stand for layers in loops over `model.layers`."""
         return self.facts.layer_variables
 
-    def batch_size_name(self) -> str | None:
-        """The variable of the script that is called a batch size, if there is one."""
+    def batch_size_name(self, call: cst.Call) -> str | None:
+        """The variable that is called a batch size and is known where a call stands.
+
+        None if there is none, or more than one.
+        """
+        place: cst.BaseExpression = call.func
+        while isinstance(place, cst.Attribute):
+            place = place.value
+        if not isinstance(place, cst.Name):
+            return None
+        scope = self._scopes.scope(place)
         names = [
             name
             for name in self.facts.assigned
             if name.lower() in ("batch_size", "batchsize", "bs", "batch", "args.batch_size")
-            and not self._is_parameter_only(name)
+            and ("." in name or scope.binder(name) is not None)
         ]
         return names[0] if len(names) == 1 else None
-
-    def _is_parameter_only(self, name):
-        """Whether a name is known inside of functions only, which have it as a parameter."""
-        defaults = {one.default for one in itertools.chain(*self.facts.parameters.values())}
-        return defaults.issuperset(self.facts.assigned[name])
 
     def alone(self, statement) -> bool:
         """Whether a statement is the only one of its block, which cannot be left empty."""

@@ -105,6 +105,8 @@ SAMPLES = {
     "def gen(bs=16): yield x, y": ("gen()", "steps_per_epoch=6"),
     "def gen(rows, bs): yield x, y": ("gen(x, 8)", "steps_per_epoch=12"),
     "def gen(rows, bs=n): yield x, y": ("made(gen)", "steps_per_epoch=96"),
+    "def gen(rows): bs = 8; yield x, y": ("made(gen)", "steps_per_epoch=96"),
+    "bs = 8": ("made(x)", "steps_per_epoch=max(1, 96 // bs)"),
 }
 
 
@@ -115,4 +117,4 @@ def test_samples_become_batches_of_a_known_size(function):
     line = f"model.fit_generator({given}, samples_per_epoch=96, nb_epoch=1)"
     result = rewritten(f"{head}{line}\n")
     assert result.text.splitlines()[-1] == f"model.fit({given}, {steps}, epochs=1)"
-    assert ("divide it by the size of a batch" in notes(result)) == ("made" in given)
+    assert ("divide it by the size of a batch" in notes(result)) == ("=96" in steps)

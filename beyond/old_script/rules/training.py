@@ -75,7 +75,7 @@ class FitArguments(CallRule):
             return
         samples, batch = call.code(value), self._batch_size(call.script, generator)
         if batch is None:
-            guess = call.script.batch_size_name()
+            guess = call.script.batch_size_name(call.original)
             if guess is None:
                 call.rename(old, new, "counts batches, not samples")
                 call.script.undecided(
