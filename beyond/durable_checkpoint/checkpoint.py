@@ -153,8 +153,9 @@ class DurableCheckpoint(keras.callbacks.ModelCheckpoint):
         self.batches_before = 0
         self._place.refuse_a_name_without_room()
         self._reserve()
-        if self._go_on_from_saved:
-            self._saved_files.warn_of_unknown_values(self.monitor)
+        with self._lock.released_on_failure():
+            if self._go_on_from_saved:
+                self._saved_files.warn_of_unknown_values(self.monitor)
         self._said.clear()
         self._writer.unsaved.clear()
         self._capture.prepare(self.model)

@@ -188,11 +188,8 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
             self._lock.acquire(fits.Fit(self))
             for name in os.listdir(self._folder):
                 files.finish_or_remove(os.path.join(self._folder, name), backup_file.TAG)
-        try:
+        with self._lock.released_on_failure():
             self._find_a_backup()
-        except BaseException:
-            self._lock.release()
-            raise
         self._asked.watch()
 
     def on_epoch_begin(self, epoch, logs=None):

@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from . import system
@@ -91,6 +91,15 @@ class FileLock:
             f"{self.shown} is being written by another training of this process: "
             "wait for it, stop it, or choose another filepath",
         )
+
+    @contextlib.contextmanager
+    def released_on_failure(self) -> Iterator[None]:
+        """Let others have it if what is done here fails."""
+        try:
+            yield
+        except BaseException:
+            self.release()
+            raise
 
     def release(self) -> None:
         """Let others have it, if it is held."""

@@ -222,6 +222,11 @@ def test_a_file_of_stock_keras_has_no_value_and_it_is_said(tmp_path, name):
     with said, pytest.raises(InterruptedError):
         go(Refuse())
     assert (tmp_path / name.format(epoch=1)).read_bytes() == before, "said when it was too late"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*not saved by DurableCheckpoint")
+        with pytest.raises(UserWarning):
+            go()
+    assert not list(tmp_path.glob(".*.lock")), "another process cannot train"
     with pytest.warns(UserWarning, match="not saved by DurableCheckpoint"):
         go()
     with warnings.catch_warnings():
