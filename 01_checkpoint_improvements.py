@@ -175,7 +175,7 @@ axes.plot(best_epoch, best_val_accuracy, "o", ms=15, mfc="none", mec="#D55E00", 
 axes.set_title(f"Pima: {len(saved_epochs)} of {EPOCHS} epochs improved and left a file each")
 axes.set(xlabel="epoch", ylabel="accuracy (share of correct answers)")
 axes.grid(alpha=0.3)
-axes.legend(loc="lower right")
+figure.legend(loc="outside lower center", ncols=4)
 figure.savefig(OUT / "every_improvement.png", dpi=150)
 
 # %% [markdown]

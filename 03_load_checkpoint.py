@@ -238,7 +238,7 @@ axes.plot(
 axes.set_title(f"Pima: {FURTHER_EPOCHS} further epochs begin at the checkpoint of script 02")
 axes.set(xlabel="epoch", ylabel="validation accuracy (share of correct answers)")
 axes.grid(alpha=0.3)
-axes.legend(loc="lower right")
+figure.legend(loc="outside lower center", ncols=4)
 figure.savefig(OUT / "training_goes_on.png", dpi=150)
 
 # %% [markdown]

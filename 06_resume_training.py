@@ -369,7 +369,7 @@ axes.plot(loaded_epoch, seam, "o", ms=15, mfc="none", mec="#D55E00", label="load
 axes.set_title(f"Pima, validation: stopped after epoch {loaded_epoch}, resumed to epoch {EPOCHS}")
 axes.set(xlabel="epoch", ylabel="share of correct answers", xticks=range(0, EPOCHS + 1, 5))
 axes.grid(alpha=0.3)
-axes.legend(loc="lower right")
+figure.legend(loc="outside lower center", ncols=3)
 figure.savefig((CHECKPOINT_DIR if NAMED_DIR else OUT) / "killed_and_resumed.png", dpi=150)
 
 # %% [markdown]

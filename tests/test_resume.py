@@ -408,7 +408,8 @@ def test_the_figure_shows_the_seam(tmp_path):
     others = [line for line in axes.lines if line.get_color() == "#CC79A7"]
     assert [list(line.get_ydata()[1:]) for line in others] == RECORDED["other_orders"]
     assert lines["loaded"].get_marker() == "o" and lines["loaded"].get_markersize() > 10
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == list(expected)
+    (legend,) = axes.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(expected)
     assert re.findall(r"epoch (\d+)", axes.get_title()) == ["15", "20"]
     assert axes.get_xlabel() == "epoch" and "correct" in axes.get_ylabel()
     assert list(axes.get_xticks()) == [0, 5, 10, 15, 20]
