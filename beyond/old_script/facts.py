@@ -56,6 +56,7 @@ class Facts(walks.Visitor):
         self.backend: set[str] = set()
         self.last_activations: set[str] = set()
         self.calls: list[cst.Call] = []
+        self.within: dict[cst.Call, tuple[str, ...]] = {}
         self.called: set[str] = set()
         self.contrib_imports: list[tuple[cst.CSTNode, str]] = []
         self.targets: set[cst.CSTNode] = set()
@@ -175,9 +176,9 @@ class Facts(walks.Visitor):
         return [name for name, values in self._trainable.items() if values == {"False"}]
 
     @property
-    def freezes(self) -> bool:
-        """Whether something is set to `trainable = False`."""
-        return any("False" in values for values in self._trainable.values())
+    def frozen_at_times(self) -> set[str]:
+        """Texts of what is set to `trainable = False` somewhere."""
+        return {name for name, values in self._trainable.items() if "False" in values}
 
     @property
     def builds_functional(self) -> bool:
@@ -196,6 +197,7 @@ class Facts(walks.Visitor):
 
     def visit_Call(self, node):
         self.calls.append(node)
+        self.within[node] = tuple(self._functions)
         self.flow.call(node)
         full = self._script.names.full(node.func)
         if full == "keras.callbacks.LambdaCallback":
@@ -325,10 +327,12 @@ class Facts(walks.Visitor):
         if isinstance(node.iter, (cst.Tuple, cst.List)):
             for element in node.iter.elements:
                 self._assign(node.target, element.value)
-        if isinstance(node.target, cst.Name) and dotted(node.iter).endswith(".layers"):
-            self.layer_variables.add(node.target.value)
-        sliced = isinstance(node.iter, cst.Subscript) and dotted(node.iter.value)
-        if sliced and sliced.endswith(".layers") and isinstance(node.target, cst.Name):
+        self.visit_CompFor(node)
+
+    def visit_CompFor(self, node):
+        self.flow.loop(node.target, node.iter)
+        over = node.iter.value if isinstance(node.iter, cst.Subscript) else node.iter
+        if isinstance(node.target, cst.Name) and dotted(over).endswith(".layers"):
             self.layer_variables.add(node.target.value)
 
     def visit_Subscript(self, node):

@@ -24,6 +24,7 @@ class Flow:
         self._parameters: dict[tuple[object, str], tuple[str, int, str, bool]] = {}
         self._options: dict[str, list[cst.BaseExpression]] = {}
         self._calls: dict[str, list[cst.Call]] = {}
+        self._loops: dict[tuple[object, str], list[cst.BaseExpression]] = {}
         self._logs: set[tuple[object, str]] = set()
         self._busy: set[cst.CSTNode] = set()
         self._asked: set[tuple[object, str]] = set()
@@ -36,6 +37,11 @@ class Flow:
             self._names.setdefault(self._key(target), []).append(value)
         elif name := dotted(target):
             self._others.setdefault(name, []).append(value)
+
+    def loop(self, target: cst.BaseAssignTargetExpression, over: cst.BaseExpression) -> None:
+        """Note what a name runs over, in a loop or a comprehension."""
+        if isinstance(target, cst.Name):
+            self._loops.setdefault(self._key(target), []).append(over)
 
     def attribute(self, owner: str, name: str, value: cst.BaseExpression) -> None:
         """Note an assignment in the body of a class."""
@@ -107,6 +113,10 @@ class Flow:
                 if isinstance(element, cst.DictElement) and literal(element.key) == name
             ]
         return []
+
+    def loops_over(self, node: cst.Name) -> list[cst.BaseExpression]:
+        """What a name runs over; nothing if it has other values as well."""
+        return [] if self.values(node) else list(self._loops.get(self._key(node), ()))
 
     def calls(self, node: cst.BaseExpression | None) -> list[cst.Call]:
         """`node` if it is a call, or else the calls among its values."""

@@ -138,22 +138,72 @@ def _is_part(key, parts):
 
 def _parts(script, node):
     """The texts of all names that a model is made of, as far as the script shows it."""
+    return _made_of(script, node)[0]
+
+
+def _made_of(script, node):
+    """The names and the calls that a model is made of, as far as the script shows it."""
     adds = [one for one in script.facts.calls if dotted(one.func).endswith(".add")]
-    found, todo = set(), [node]
-    while todo and len(found) < 500:
+    names, seen, calls, todo = set(), set(), [], [node]
+    while todo and len(seen) < 500:
         one = todo.pop()
         name = dotted(one)
+        key = (script.binder(one) if isinstance(one, cst.Name) else None, name)
+        if isinstance(one, cst.Call):
+            calls.append(one)
         if not name:
             todo += one.children
-        elif name not in found:
-            found.add(name)
+        elif key not in seen:
+            seen.add(key)
+            names.add(name)
             todo += script.facts.flow.values(one)
-            todo += [arg.value for call in adds for arg in call.args if _adds_to(call, name)]
-    return found
+            todo += [arg.value for call in adds if _adds_to(script, call, one) for arg in call.args]
+    return names, calls
 
 
-def _adds_to(call, name):
-    return dotted(call.func) == f"{name}.add"
+def may_be_frozen(script, call: cst.Call) -> bool:
+    """Whether a layer may belong to something that is set to `trainable = False`.
+
+    Arguments:
+        script: The script.
+        call: What makes the layer, or a network that has it.
+
+    Returns:
+        False only where all that is frozen is seen to be made of other layers.
+    """
+    frozen = script.facts.frozen_at_times
+    for target in script.facts.targets:
+        is_one = isinstance(target, cst.Attribute) and target.attr.value == "trainable"
+        if is_one and dotted(target.value) in frozen and _may_hold(script, target.value, call):
+            return True
+    return False
+
+
+def _may_hold(script, node, call):
+    if isinstance(node, cst.Name) and (over := script.facts.flow.loops_over(node)):
+        return any(_may_hold(script, _without_layers(one), call) for one in over)
+    _, calls = _made_of(script, node)
+    if not calls:
+        return True
+    functions = {dotted(one.func).rpartition(".")[2] for one in calls}
+    return call in calls or bool(functions & set(script.facts.within.get(call, ())))
+
+
+def _without_layers(node):
+    """`net` of `net.layers` and of `net.layers[:3]`."""
+    if isinstance(node, cst.Subscript):
+        return _without_layers(node.value)
+    is_layers = isinstance(node, cst.Attribute) and node.attr.value == "layers"
+    return node.value if is_layers else node
+
+
+def _adds_to(script, call, node):
+    """Whether a call is the `add` of what a name means."""
+    owner = call.func.value
+    if dotted(owner) != dotted(node):
+        return False
+    both = isinstance(owner, cst.Name) and isinstance(node, cst.Name)
+    return not both or script.binder(owner) is script.binder(node)
 
 
 class _Events(walks.Visitor):

@@ -1,6 +1,7 @@
 """What a rewriting did, and what it leaves to the reader."""
 
 import dataclasses
+import os
 import pathlib
 
 
@@ -25,7 +26,8 @@ class Change:
 
     def at(self, place: str) -> str:
         """The change with what the reader calls its line."""
-        return f"{place}: {_short(self.old)} → {_short(self.new or 'removed')} ({self.why})"
+        old, new = _pair(self.old, self.new or "removed")
+        return f"{place}: {old} → {new} ({self.why})"
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -118,6 +120,27 @@ def _section(heading, entries):
     return ([heading] if heading and entries else []) + [f"  {entry}" for entry in entries]
 
 
-def _short(code):
-    code = " ⏎ ".join(" ".join(line.split()) for line in code.splitlines())
+def _pair(old, new):
+    """Two pieces of code on one line each, shortened so that where they differ is seen."""
+    old, new = _flat(old), _flat(new)
+    begin = len(os.path.commonprefix([old, new]))
+    tails = [one[begin:][::-1] for one in (old, new)]
+    end = len(os.path.commonprefix(tails))
+    return tuple(_short(one, begin, len(one) - end) for one in (old, new))
+
+
+def _flat(code):
+    return " ⏎ ".join(" ".join(line.split()) for line in code.splitlines())
+
+
+def _short(code, begin, end):
+    """At most about 90 signs of a code, those from `begin` to `end` first of all."""
+    if len(code) <= 90:
+        return code
+    if begin >= 55 or end > 60:
+        first = max(0, begin - 25)
+        code = ("… " if first else "") + code[first:]
+        end += (2 if first else 0) - first
+        if end + 25 < len(code):
+            code = code[: end + 20] + " …"
     return code if len(code) <= 90 else code[:60] + " … " + code[-25:]

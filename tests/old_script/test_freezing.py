@@ -111,3 +111,53 @@ def test_keras_takes_what_is_trainable_when_a_model_first_trains():
     both.train_on_batch(np.ones((2, 2), "float32"), np.ones((2, 1), "float32"))
     same = [np.array_equal(a, b.get_weights()[0]) for a, b in zip(before, (maker, judge))]
     assert same == [False, True]
+
+
+GAN = """
+from keras.layers import BatchNormalization, Dense, Input
+from keras.models import Model, Sequential
+def build_maker():
+    net = Sequential()
+    net.add(Dense(4, input_dim=3, init='uniform'))
+    net.add(BatchNormalization())
+    return net
+def build_judge():
+    net = Sequential()
+    net.add(Dense(1, input_dim=4))
+    return net
+class Both:
+    def __init__(self):
+        self.maker, self.judge = build_maker(), build_judge()
+        {}
+maker, judge = build_maker(), build_judge()
+rows = Input((3,))
+x = BatchNormalization()(Dense(3)(rows))
+base = Model(rows, x)
+"""
+# What is frozen -> the lines with a BatchNormalization that may be frozen.
+NORMALIZED = {
+    "judge.trainable = False": [],
+    "maker.trainable = False": [7],
+    "for one in maker.layers[:2]:\n    one.trainable = False": [7],
+    "for one in judge.layers:\n    one.trainable = False": [],
+    "base.trainable = False": [19],
+    "def freeze(net):\n    net.trainable = False\nfreeze(judge)": [],
+    "def freeze(net):\n    net.trainable = False\nfreeze(base)": [19],
+    "def freeze(net):\n    net.trainable = False": [7, 19],
+    "unseen.trainable = False": [7, 19],
+    "maker.trainable = True": [],
+}
+
+
+@pytest.mark.parametrize("frozen", NORMALIZED)
+def test_a_frozen_normalization_is_told_where_one_may_be(frozen):
+    result = rewritten(GAN.format("pass") + frozen)
+    told = [one.line for one in result.findings.silent if "BatchNormalization" in one.text]
+    assert told == NORMALIZED[frozen]
+
+
+@pytest.mark.parametrize(("name", "lines"), [("judge", []), ("maker", [7])])
+def test_a_frozen_attribute_is_followed(name, lines):
+    result = rewritten(GAN.format(f"self.{name}.trainable = False"))
+    told = [one.line for one in result.findings.silent if "BatchNormalization" in one.text]
+    assert told == lines

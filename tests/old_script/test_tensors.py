@@ -45,6 +45,37 @@ def test_a_loaded_network_may_be_another_one():
     becomes(HEAD, lines, lines, "")
 
 
+BUILT = """
+import keras
+from keras.layers import Input
+from keras.models import Model, Sequential
+model.fit(x, y, nb_epoch=1)
+rows = Input((8,), name='rows')
+net = Model(rows, layer(rows))
+first = Sequential()
+first.add(layer)
+first.add(layer)
+"""
+# What a layer is asked for -> today's.
+OF_LAYERS = {
+    "net.layers[0].input": "net.layers[0].output",
+    "net.layers[1].input": "net.layers[1].input",
+    "net.get_layer('rows').input": "net.get_layer('rows').output",
+    "net.get_layer(index=0).input": "net.get_layer(index=0).output",
+    "net.get_layer('other').input": "net.get_layer('other').input",
+    "first.layers[0].input": "first.layers[0].input",
+    "keras.applications.VGG16().layers[0].input": "keras.applications.VGG16().layers[0].output",
+    "def f(model):\n    return model.layers[0].input": "def f(model):\n    return model.inputs[0]",
+    "def f(thing):\n    return thing.layers[0].input": "def f(thing):\n"
+    "    return thing.layers[0].input",
+}
+
+
+@pytest.mark.parametrize("line", OF_LAYERS)
+def test_an_input_layer_has_no_input(line):
+    becomes(BUILT, line, OF_LAYERS[line], "")
+
+
 # A function of the old backend -> (today's, what is said).
 FUNCTIONS = {
     "K.function([a], [b])": ("function_of_keras_2([a], [b])", ""),

@@ -7,6 +7,7 @@ from ..literals import literal
 from ..names import dotted
 from .base import CallRule, StatementRule
 from .generators import of_a_model
+from .sample_weights import outputs
 
 OPTIMIZER = ("optimizer", 0)  # name and place of the argument of `compile`
 ADD_LOSS = '''@{register}()
@@ -107,22 +108,13 @@ class MetricsOfOutputs(CallRule):
         if not given.elements or any(literal(one.value) is None for one in given.elements):
             return  # objects are not shared, and lists in the list are one for each output
         made = call.script.facts.flow.calls(call.receiver)
-        counts = {self._outputs(call.script, one) for one in made}
+        counts = {outputs(call.script, one) for one in made}
         if len(counts) != 1 or (count := counts.pop()) < 2:
             return
         code = call.code(given)
         new = f"[{', '.join([code] * count)}]"
         call.put("metrics", new)
         call.change(f"metrics={code}", f"metrics={new}", "each output has its own list")
-
-    def _outputs(self, script, call):
-        """How many outputs a model is built with, 0 if that is not seen."""
-        if script.names.full(call.func) not in ("keras.Model", "keras.models.Model"):
-            return 0
-        given = argument(call, "output") or argument(call, "outputs", 1)
-        if isinstance(given, (cst.List, cst.Tuple)):
-            return len(given.elements)
-        return 0 if given is None else 1
 
 
 class FrozenAfterCompile(CallRule):

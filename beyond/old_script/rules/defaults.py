@@ -4,6 +4,7 @@ import re
 
 from ..calls import argument
 from ..classes import MONITORS
+from ..freezing import may_be_frozen
 from ..literals import literal, texts_in
 from ..names import dotted
 from .base import CallRule
@@ -230,7 +231,7 @@ class FrozenNormalization(CallRule):
         script = call.script
         network = call.full.rpartition(".")[2]
         normalized = call.full.startswith("keras.layers.") or network.startswith(NORMALIZED)
-        if not normalized or of_tensorflow(call) or not script.facts.freezes:
+        if not normalized or of_tensorflow(call) or not may_be_frozen(script, call.original):
             return
         said = "a frozen BatchNormalization computes with the averages that it has stored; until "
         said += "Keras 2.3 it went on to use those of each batch in training"

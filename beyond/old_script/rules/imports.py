@@ -16,6 +16,7 @@ ONLY_CALLED = {
     "TimeDistributedDense": "write TimeDistributed(Dense(…))",
     "Merge": "write keras.layers.Concatenate()",
 }
+HOME = "Keras 3 has it there"
 GONE_WHY = "Keras 3 has no such name"
 
 
@@ -59,6 +60,7 @@ class Imports(StatementRule):
             self._report(original, updated.with_changes(module=cst.parse_expression(road)), script)
             return [updated.with_changes(module=cst.parse_expression(road))]
         groups: dict[str, list[cst.ImportAlias]] = {}
+        why = HOME
         for alias in updated.names:
             name = alias.name.value
             target = self._target(module, old, name, alias, script, original)
@@ -66,6 +68,7 @@ class Imports(StatementRule):
                 continue
             road, today = target
             if today != name:
+                why = "its name in Keras 3"
                 alias_of_script = alias.asname is not None
                 bound = alias.asname.name.value if alias_of_script else name
                 alias = alias.with_changes(name=cst.Name(today), asname=None)
@@ -77,7 +80,7 @@ class Imports(StatementRule):
             new = updated.with_changes(names=groups[module])
             if script.module.code_for_node(new) == script.module.code_for_node(original):
                 return None
-            self._report(original, new, script)
+            self._report(original, new, script, why)
             return [new]
         made = []
         for road, aliases in groups.items():
@@ -96,7 +99,7 @@ class Imports(StatementRule):
             script.change(original, script.code(original), "", GONE_WHY)
             return []
         text = "; ".join(script.module.code_for_node(one) for one in made)
-        script.change(original, script.code(original), text, "Keras 3 has it there")
+        script.change(original, script.code(original), text, why)
         return made
 
     def _target(self, module, old, name, alias, script, original):
@@ -177,13 +180,8 @@ class Imports(StatementRule):
             for call in script.facts.calls
         )
 
-    def _report(self, original, new, script):
-        script.change(
-            original,
-            script.code(original),
-            script.module.code_for_node(new),
-            "Keras 3 has it there",
-        )
+    def _report(self, original, new, script, why=HOME):
+        script.change(original, script.code(original), script.module.code_for_node(new), why)
 
     def _sibling(self, original, updated, script):
         """The module beside the script is rewritten too: import the new one."""
@@ -294,7 +292,8 @@ class DottedNames(ExpressionRule):
             new = root + today[len(base) :]
         else:
             return self._through_alias(original, updated, script, old, home)
-        script.change(original, dotted(original), new, "Keras 3 has it there")
+        why = HOME if new.endswith(f".{name}") else "its name in Keras 3"
+        script.change(original, dotted(original), new, why)
         return cst.parse_expression(new)
 
     def _through_alias(self, original, updated, script, old, home):

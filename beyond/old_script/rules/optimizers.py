@@ -69,10 +69,10 @@ class OptimizerArguments(CallRule):
             return
         text = call.code(decay)
         if text in ("0", "0.", "0.0", "None"):
-            call.drop("decay", "it is ignored")
+            call.drop("decay", "nothing decays with it")
             return
         if call.script.facts.changes_rate:
-            call.drop("decay", "it is ignored")
+            call.drop("decay", "Keras 3 would ignore it")
             call.script.silent(
                 call.original,
                 f"decay={text} is left out: another line sets the learning rate, and a schedule "

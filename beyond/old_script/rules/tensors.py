@@ -2,7 +2,9 @@
 
 import libcst as cst
 
+from ..calls import argument
 from ..first_layers import SEQUENTIAL, merged
+from ..literals import literal
 from ..names import dotted
 from .base import CallRule, ExpressionRule
 
@@ -63,6 +65,98 @@ class SequentialTensors(ExpressionRule):
         plural = updated.with_changes(attr=cst.Name(f"{name}s"))
         index = cst.SubscriptElement(cst.Index(cst.Integer("0")))
         return cst.Subscript(plural, [index], lpar=updated.lpar, rpar=updated.rpar)
+
+
+class FirstInput(ExpressionRule):
+    """Begin at the input of a model: an input layer has no input of its own today.
+
+    Before:
+        from keras.layers import Dense, Input
+        from keras.models import Model
+        rows = Input((8,), name='rows')
+        net = Model(input=rows, output=Dense(2)(rows))
+        part = Model(net.layers[0].input, net.layers[-1].output)
+        same = Model(net.get_layer('rows').input, net.layers[-1].output)
+    After:
+        from keras.layers import Dense, Input
+        from keras.models import Model
+        rows = Input((8,), name='rows')
+        net = Model(inputs=rows, outputs=Dense(2)(rows))
+        part = Model(net.layers[0].output, net.layers[-1].output)
+        same = Model(net.get_layer('rows').output, net.layers[-1].output)
+    """
+
+    nodes = ("Attribute",)
+    why = "an input layer has no input of its own in Keras 3"
+
+    def expression(self, original, updated, script):
+        owner = original.value
+        if original.attr.value != "input" or original in script.facts.targets:
+            return None
+        if isinstance(owner, cst.Call):
+            if script.names.raw(owner.func) or not dotted(owner.func).endswith(".get_layer"):
+                return None
+            index = argument(owner, "index", 1)
+            first = index is not None and script.code(index) == "0"
+            first = first and self._begins_with_input(script, owner.func.value)
+            if not first and literal(argument(owner, "name", 0)) not in _named_inputs(script):
+                return None
+        elif not self._is_first(script, owner):
+            return None
+        elif not script.facts.flow.calls(owner.value.value):
+            return self._of_either(original, owner.value.value, script)
+        elif not self._begins_with_input(script, owner.value.value):
+            return None
+        code = script.code(owner)
+        script.change(original, f"{code}.input", f"{code}.output", self.why)
+        return updated.with_changes(attr=cst.Name("output"))
+
+    def _of_either(self, original, model, script):
+        """The first input of a model of which it is not seen how it was built."""
+        if not script.facts.flow.means_model(model):
+            return None
+        new = f"{script.code(model)}.inputs[0]"
+        script.change(original, script.code(original), new, self.why, certain=False)
+        return cst.parse_expression(new)
+
+    def _is_first(self, script, node):
+        """Whether an expression is `….layers[0]`."""
+        if not isinstance(node, cst.Subscript) or len(node.slice) != 1:
+            return False
+        is_layers = isinstance(node.value, cst.Attribute) and node.value.attr.value == "layers"
+        return is_layers and script.code(node.slice[0].slice) == "0"
+
+    def _begins_with_input(self, script, model):
+        """Whether a model is seen to be built from inputs and outputs."""
+        made = script.facts.flow.calls(model)
+        return bool(made) and all(_functional(script, one) for one in made)
+
+
+def _functional(script, call, depth=0):
+    """Whether a call is seen to give a model of inputs and outputs."""
+    full = script.names.full(call.func)
+    if full.startswith("keras.applications."):
+        return True
+    if full in ("keras.Model", "keras.models.Model"):
+        return bool(call.args)
+    if full in LOADED:
+        return script.facts.builds_functional and not script.facts.called & SEQUENTIAL
+    returned = script.facts.returned.get(dotted(call.func).rpartition(".")[2], ())
+    made = [script.facts.flow.calls(one) for one in returned]
+    return bool(made) and all(
+        calls and depth < 5 and all(_functional(script, one, depth + 1) for one in calls)
+        for calls in made
+    )
+
+
+def _named_inputs(script):
+    """The names that the script gives its inputs."""
+    inputs = [
+        one
+        for one in script.facts.calls
+        if script.names.full(one.func) in ("keras.Input", "keras.layers.Input")
+    ]
+    return {name for one in inputs if (name := literal(argument(one, "name")))}
 
 
 def _joined(script, name):
