@@ -26,6 +26,9 @@ IS_NOT = re.compile(r"'[\w.]+' object is not \w+")
 KIND = re.compile(r"(?:\w+\.)*(\w*(?:Error|Exception|Warning))\b")
 FAMILIES = ({"ImportError", "ModuleNotFoundError"}, {"OSError", "FileNotFoundError"})
 MINIMUM = 0.45  # what has less in common with a message is about something else
+# Says nothing but a number.
+BARE = re.compile(r"KeyError: \d+\s*$")
+FRAME = re.compile(r'^ +File "(.*)", line ', re.MULTILINE)
 PATH = re.compile(r"(?:[\w.~-]*/)+[\w.-]*")
 
 
@@ -74,9 +77,12 @@ def explain(message: str, limit: int = 3) -> list[Entry]:
     >>> explain("TypeError: fit() got an unexpected keyword argument 'nb_epoch'")[0].page
     'OLD_ARTICLES.md'
     """
+    frames = FRAME.findall(message)
     message = last_message(message)
     if OTHER_FILE.search(message):
         return []  # the user's data, say
+    if BARE.match(message) and frames and "/keras/" not in frames[-1].replace("\\", "/"):
+        return []  # a dictionary of the script's own
     asked = words_of(message)
     entries = pages.entries()
     rarity = _rarity(entries)
@@ -91,6 +97,8 @@ def explain(message: str, limit: int = 3) -> list[Entry]:
 
 def _score(message, asked, key, rarity):
     """How well a key fits; a message about another name than that of the key fits badly."""
+    if (BARE.match(key) or BARE.match(message)) and key.strip() != message.strip():
+        return 0.0
     score = _likeness(asked, _words_of_key(key), rarity)
     found = IS_NOT.search(message)
     if found and found[0] not in key:

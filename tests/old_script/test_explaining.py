@@ -82,6 +82,18 @@ def test_a_message_of_python_that_an_entry_quotes_is_found():
     assert "NoneType" in first.heading
 
 
+NUMBER = 'Traceback (most recent call last):\n  File "train.py", line 3, in <module>\n    f()\n{}'
+NUMBER += "KeyError: {}\n"
+INSIDE = '  File "/lib/site-packages/keras/src/trainers/utils.py", line 712, in path\n    o\n'
+
+
+def test_a_key_that_is_a_number_is_of_keras_where_keras_says_so():
+    assert "sample_weight" in old_script.explain("KeyError: 0")[0].heading
+    assert "sample_weight" in old_script.explain(NUMBER.format(INSIDE, 0))[0].heading
+    assert old_script.explain(NUMBER.format("", 0)) == []
+    assert old_script.explain("KeyError: 7") == []
+
+
 def test_a_whole_traceback(capsys):
     text = 'Traceback (most recent call last):\n  File "a.py", line 3, in <module>\n    model.fit\n'
     text += "AttributeError: 'Sequential' object has no attribute 'fit_generator'\n"

@@ -51,7 +51,6 @@ LINES = {
 }
 
 
-@pytest.mark.one_backend
 @pytest.mark.parametrize("line", LINES)
 def test_weights_come_in_the_order_of_the_outputs(line):
     new, said = LINES[line]
