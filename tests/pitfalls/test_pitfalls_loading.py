@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import warnings
 import zipfile
 
@@ -9,7 +10,7 @@ import durable_checkpoint
 import keras
 import numpy as np
 import pytest
-from gallery import cut, fit, names_for, new_model, pinned, same_weights, some_data, steps
+from gallery import DOCUMENT, cut, fit, names_for, new_model, pinned, same_weights, some_data, steps
 
 
 def dense(*units, **options):
@@ -173,6 +174,18 @@ def test_custom_loss(pitfall):
     assert steps(model) == 1
     x, y = some_data()
     assert model.evaluate(x, y, verbose=0) == trained.evaluate(x, y, verbose=0)
+
+
+def test_the_softmax_of_tensorflow_is_found_by_the_name_that_the_file_has(tmp_path):
+    softmax = pytest.importorskip("tensorflow").nn.softmax
+    layers = [keras.Input((4,)), keras.layers.Dense(3, activation=softmax)]
+    keras.Sequential(layers).save(tmp_path / "net.keras")
+    (said,) = re.findall(r"from .activation=tf.nn.softmax.: pass `(.*?)`", DOCUMENT.read_text())
+    objects = eval(said, {"keras": keras})
+    with pytest.raises(TypeError, match=next(iter(objects))):
+        keras.models.load_model(tmp_path / "net.keras")
+    model = keras.models.load_model(tmp_path / "net.keras", custom_objects=objects)
+    assert model.predict(some_data()[0], verbose=0).sum(axis=1) == pytest.approx(1)
 
 
 @pinned
