@@ -1,5 +1,7 @@
 """The classes of a script: which are models, layers or callbacks, and what stands in them."""
 
+import re
+
 import libcst as cst
 
 from . import walks
@@ -26,6 +28,7 @@ class Classes:
         parts: Node inside a callback that watches a quantity -> its class.
         takes: Class that has an `__init__` -> its parameters.
         items: What the `__getitem__` of a `Sequence` returns.
+        words: Names that stand anywhere in classes of the script.
         own_methods: Methods that classes of the script define and Keras does not call.
         methods_of_keras: Method of a class of Keras -> the class.
         assigned: Assignments in methods of classes of Keras.
@@ -41,6 +44,7 @@ class Classes:
         self.takes: dict[str, set[str]] = {}
         self.items: set[cst.Return] = set()
         self.own_methods: set[str] = set()
+        self.words: set[str] = set()
         self.methods_of_keras: dict[cst.FunctionDef, cst.ClassDef] = {}
         self.assigned: set[cst.Assign] = set()
         self.listed_weights: set[str] = set()
@@ -53,6 +57,7 @@ class Classes:
             bases |= self.bases.get(dotted(base.value), set())
         name = node.name.value
         self.bases[name] = bases
+        self.words |= set(re.findall(r"[^\W\d]\w*", script.code(node)))
         self.of_keras[name] = any(base.startswith("keras.") for base in bases)
         self.models[name] = any(base.startswith(MODELS) for base in bases)
         if bases & MONITORS.keys():

@@ -70,7 +70,6 @@ class Facts(walks.Visitor):
         self.parameters: dict[str, list[cst.Param]] = {}
         self.metric_lists: list[tuple[str, ...]] = []
         self.from_generators = False
-        self.layer_variables: set[str] = set()
         self.alone: set[cst.CSTNode] = set()
         self.inner: set[cst.CSTNode] = set()
         self.guarded: set[cst.CSTNode] = set()
@@ -125,10 +124,22 @@ class Facts(walks.Visitor):
 
     def visit_Assign(self, node):
         for target in node.targets:
-            self.targets.add(target.target)
+            self._target(target.target)
             self._assign(target.target, node.value)
 
+    def _target(self, node):
+        self.targets.add(node)
+        for one in getattr(node, "elements", ()):
+            self._target(one.value)
+
+    def visit_AugAssign(self, node):
+        self._target(node.target)
+
+    def visit_Del(self, node):
+        self._target(node.target)
+
     def visit_AnnAssign(self, node):
+        self._target(node.target)
         if node.value is not None:
             self._assign(node.target, node.value)
 
@@ -330,10 +341,19 @@ class Facts(walks.Visitor):
         self.visit_CompFor(node)
 
     def visit_CompFor(self, node):
-        self.flow.loop(node.target, node.iter)
-        over = node.iter.value if isinstance(node.iter, cst.Subscript) else node.iter
-        if isinstance(node.target, cst.Name) and dotted(over).endswith(".layers"):
-            self.layer_variables.add(node.target.value)
+        self._target(node.target)
+        self._loop(node.target, node.iter)
+
+    def _loop(self, target, over):
+        parts = [one.value for one in getattr(target, "elements", ())]
+        name = dotted(over.func) if isinstance(over, cst.Call) else ""
+        if name == "enumerate" and len(parts) == 2 and over.args:
+            self._loop(parts[1], over.args[0].value)
+        elif name == "zip" and len(parts) == len(over.args):
+            for one, arg in zip(parts, over.args, strict=True):
+                self._loop(one, arg.value)
+        else:
+            self.flow.loop(target, over)
 
     def visit_Subscript(self, node):
         self.subscripted.add(node.value)

@@ -115,8 +115,12 @@ class Flow:
         return []
 
     def loops_over(self, node: cst.Name) -> list[cst.BaseExpression]:
-        """What a name runs over; nothing if it has other values as well."""
-        return [] if self.values(node) else list(self._loops.get(self._key(node), ()))
+        """What a name runs over in loops and comprehensions."""
+        return list(self._loops.get(self._key(node), ()))
+
+    def set_by_classes(self, name: str) -> list[cst.BaseExpression]:
+        """What the classes of the script set an attribute of theirs to."""
+        return list(self._others.get(f"self.{name}", ()))
 
     def calls(self, node: cst.BaseExpression | None) -> list[cst.Call]:
         """`node` if it is a call, or else the calls among its values."""

@@ -8,6 +8,7 @@ from . import walks
 from .names import dotted
 
 TRAINS = {"fit", "fit_generator", "train_on_batch"}
+GROWS = (".add", ".append", ".insert", ".extend")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +144,7 @@ def _parts(script, node):
 
 def _made_of(script, node):
     """The names and the calls that a model is made of, as far as the script shows it."""
-    adds = [one for one in script.facts.calls if dotted(one.func).endswith(".add")]
+    adds = [one for one in script.facts.calls if dotted(one.func).endswith(GROWS)]
     names, seen, calls, todo = set(), set(), [], [node]
     while todo and len(seen) < 500:
         one = todo.pop()
@@ -157,6 +158,7 @@ def _made_of(script, node):
             seen.add(key)
             names.add(name)
             todo += script.facts.flow.values(one)
+            todo += script.facts.flow.loops_over(one) if isinstance(one, cst.Name) else []
             todo += [arg.value for call in adds if _adds_to(script, call, one) for arg in call.args]
     return names, calls
 
@@ -173,20 +175,53 @@ def may_be_frozen(script, call: cst.Call) -> bool:
     """
     frozen = script.facts.frozen_at_times
     for target in script.facts.targets:
-        is_one = isinstance(target, cst.Attribute) and target.attr.value == "trainable"
-        if is_one and dotted(target.value) in frozen and _may_hold(script, target.value, call):
+        if not isinstance(target, cst.Attribute) or target.attr.value != "trainable":
+            continue
+        name = dotted(target.value)
+        if not name or (name in frozen and _may_hold(script, target.value, call)):
             return True
-    return False
+    return any(
+        dotted(one.func) == "setattr" and "'trainable'" in script.code(one).replace('"', "'")
+        for one in script.facts.calls
+    )
 
 
 def _may_hold(script, node, call):
     if isinstance(node, cst.Name) and (over := script.facts.flow.loops_over(node)):
         return any(_may_hold(script, _without_layers(one), call) for one in over)
-    _, calls = _made_of(script, node)
-    if not calls:
+    names, calls = _made_of(script, node)
+    if not calls or call in calls or _goes_elsewhere(script, names):
         return True
-    functions = {dotted(one.func).rpartition(".")[2] for one in calls}
-    return call in calls or bool(functions & set(script.facts.within.get(call, ())))
+    functions, todo = set(), {_last(one) for one in calls}
+    while todo:
+        functions |= todo
+        inside = {
+            _last(one) for one, within in script.facts.within.items() if functions & set(within)
+        }
+        todo = inside - functions
+    return bool(functions & set(script.facts.within.get(call, ())))
+
+
+def _last(call):
+    name = call.func.attr if isinstance(call.func, cst.Attribute) else call.func
+    return name.value if isinstance(name, cst.Name) else ""
+
+
+def _goes_elsewhere(script, names):
+    """Whether something may be added to one of the names where it has another name."""
+    adds = [one for one in script.facts.calls if dotted(one.func).endswith(GROWS)]
+    grow = {dotted(one.func).rpartition(".")[0] for one in adds}
+    adding = {name for one in adds for name in script.facts.within.get(one, ())}
+    given = (one for one in script.facts.calls if _last(one) in adding)
+    aliases = (
+        value
+        for name, values in script.facts.assigned.items()
+        if name in grow - names
+        for value in values
+    )
+    return any(dotted(arg.value) in names for one in given for arg in one.args) or any(
+        dotted(one) in names for one in aliases if isinstance(one, (cst.Name, cst.Attribute))
+    )
 
 
 def _without_layers(node):

@@ -105,7 +105,7 @@ def _makes_optimizer(script, call):
     return full.startswith("keras.optimizers.") and "schedules" not in full
 
 
-def is_layer(script, node: cst.BaseExpression) -> bool:
+def is_layer(script, node: cst.BaseExpression, depth: int = 0) -> bool:
     """Whether an expression is seen to be a layer of Keras.
 
     Arguments:
@@ -113,24 +113,36 @@ def is_layer(script, node: cst.BaseExpression) -> bool:
         node: Such as `layer` in a loop over `model.layers`, `model.layers[0]`, or what a call of
             `keras.layers` was assigned to.
     """
-    code = script.code(node)
+    flow = script.facts.flow
     if isinstance(node, cst.Subscript):
-        return code.partition("[")[0].endswith(".layers")
+        one = len(node.slice) == 1 and not isinstance(node.slice[0].slice, cst.Slice)
+        return one and _is_list_of_layers(script, node.value)
     if isinstance(node, cst.Call):
-        return code.partition("(")[0].endswith(".get_layer")
-    if isinstance(node, cst.Name) and node.value in script.layer_variables:
-        return True
-    values = script.facts.flow.values(node)
-    return bool(values) and all(_makes_layer(script, one) for one in values)
-
-
-def _makes_layer(script, value):
-    if not isinstance(value, cst.Call):
+        return _makes_layer(script, node)
+    if depth > 4:
         return False
-    full = script.names.full(value.func)
-    return (full.startswith("keras.layers.") and full != "keras.layers.Input") or (
-        isinstance(value.func, cst.Attribute) and value.func.attr.value == "get_layer"
-    )
+    over = flow.loops_over(node) if isinstance(node, cst.Name) else []
+    values = flow.values(node)
+    found = [_is_list_of_layers(script, one) for one in over]
+    found += [is_layer(script, one, depth + 1) for one in values]
+    return bool(found) and all(found)
+
+
+def _is_list_of_layers(script, node):
+    """Whether an expression is `model.layers`, or a slice of it."""
+    if isinstance(node, cst.Subscript):
+        return isinstance(node.slice[0].slice, cst.Slice) and _is_list_of_layers(script, node.value)
+    is_layers = isinstance(node, cst.Attribute) and node.attr.value == "layers"
+    return is_layers and script.facts.flow.means_model(node.value)
+
+
+def _makes_layer(script, call):
+    full = script.names.full(call.func)
+    if full.startswith("keras.layers.") and full != "keras.layers.Input":
+        return True
+    func = call.func
+    gets = isinstance(func, cst.Attribute) and func.attr.value == "get_layer"
+    return gets and script.facts.flow.means_model(func.value)
 
 
 def logged_by_keras(script, node: cst.BaseExpression, depth: int = 0) -> bool | None:

@@ -149,8 +149,10 @@ def _results(scripts, wanted):
     """The results for the wanted scripts; the others only say which files they save."""
     metrics = set().union(*(script.metrics for script in scripts))
     methods = set().union(*(script.facts.own.own_methods for script in scripts))
+    words = set().union(*(script.facts.own.words for script in scripts))
     for script in scripts:
         script.foreign_methods = methods
+        script.foreign_words = words
         if not script.metrics:
             script.metrics = set(metrics)
         script.any_accuracy = not script.metrics or bool(script.metrics & {"acc", "accuracy"})

@@ -112,10 +112,13 @@ class Scopes(cst.CSTVisitor):
 
     def visit_FunctionDef(self, node):
         self._scope.bind(node.name.value)
+        self._scope_of[node.name] = self._scope
         for part in (*node.leading_lines, *node.lines_after_decorators):
             part.visit(self)
-        for part in (*node.decorators, node.whitespace_before_params):
+        for part in node.decorators:
             part.visit(self)
+        self._lines[node.name] = self._line
+        node.whitespace_before_params.visit(self)
         self._function(node.params, node.body, node.returns)
         return False
 

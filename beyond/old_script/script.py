@@ -55,6 +55,7 @@ class Script:
         self.strings: dict[cst.CSTNode, str] = {}
         self.siblings: set[str] = set()
         self.foreign_methods: set[str] = set()
+        self.foreign_words: set[str] = set()
         self.any_accuracy = True
         self.old = False
         self.known_uses = None
@@ -108,11 +109,6 @@ class Script:
     def facts_of_tf_checkpoint(self) -> bool:
         """Whether TensorFlow's own checkpoints are used besides those of Keras."""
         return "tf.train.Checkpoint" in self.source.text or "train.Saver" in self.source.text
-
-    @property
-    def layer_variables(self) -> set[str]:
-        """Names that stand for layers in loops over `model.layers`."""
-        return self.facts.layer_variables
 
     def batch_size_name(self, call: cst.Call) -> str | None:
         """The variable that is called a batch size and is known where a call stands.

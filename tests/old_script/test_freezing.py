@@ -146,6 +146,13 @@ NORMALIZED = {
     "def freeze(net):\n    net.trainable = False": [7, 19],
     "unseen.trainable = False": [7, 19],
     "maker.trainable = True": [],
+    "nets['judge'].trainable = False": [7, 19],
+    "setattr(judge, 'trainable', False)": [7, 19],
+    "for one in [maker]:\n    one.trainable = False": [7],
+    "def fill(net):\n    net.add(x)\nfill(judge)\njudge.trainable = False": [7, 19],
+    "alias = judge\nalias.add(x)\njudge.trainable = False": [7, 19],
+    "parts = [x]\nparts.append(judge)\nnet = Sequential(parts)\nnet.trainable = False": [19],
+    "def make():\n    return build_maker()\nnet = make()\nnet.trainable = False": [7],
 }
 
 

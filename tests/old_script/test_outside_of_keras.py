@@ -222,7 +222,7 @@ WEIGHTS = {
     "Dense(2)": ("one.kernel", "one.bias"),
     "keras.layers.Conv2D(2, 3)": ("one.kernel", "one.bias"),
     "keras.layers.Embedding(5, 2)": ("one.embeddings", "one.b"),
-    "model.get_layer('a')": ("one.weights[0]", "one.weights[1]"),
+    "model.get_layer('a')": ("one.weights[0]", "one.bias"),
     "keras.layers.Input((2,))": ("one.W", "one.b"),
 }
 

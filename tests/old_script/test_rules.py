@@ -28,7 +28,7 @@ def without_bodies(text: str) -> str:
     """What a rule defines, without what is in it."""
     new = "PeriodicCheckpoint|AddedLoss|with_loss|with_weights|plot_if_possible|minimize_loss"
     new += "|batch_dot_of_keras_2|targets_of_keras_2|words_of_today"
-    new += "|function_of_keras_2"
+    new += "|function_of_keras_2|in_order"
     head = rf"((?:@.*\n)?(?:class|def) (?:{new})\b.*:\n)"
     short = re.sub(rf"\n*{head}(?:    .*\n|\n(?!\w|@))+\n*", r"\n\1    ...\n", text)
     return re.sub(r"    \.\.\.\n+", "    ...\n", short)

@@ -14,8 +14,8 @@ one = Model(input=rows, output=both[1])
 weights = {'a': numpy.ones(8), 'b': numpy.zeros(8)}
 targets = dict(a=t, b=t)
 """
-NEW = "[weights[name] for name in net.output_names]"
-TARGETS = "[targets[name] for name in net.output_names]"
+NEW = "in_order(net, weights)"
+TARGETS = "in_order(net, targets)"
 TOLD = "sample_weight by names"
 # A line -> (today's, what is said).
 LINES = {
@@ -31,7 +31,7 @@ LINES = {
     ),
     "net.fit(x, [t, t], sample_weight=[t, t])": ("net.fit(x, [t, t], sample_weight=[t, t])", ""),
     "one.fit(x, t, sample_weight={'a': t})": (
-        "one.fit(x, t, sample_weight=[{'a': t}[name] for name in one.output_names])",
+        "one.fit(x, t, sample_weight=in_order(one, {'a': t}))",
         "",
     ),
     # Keras 2 took a missing one as 1.
@@ -44,6 +44,23 @@ LINES = {
         TOLD,
     ),
     "unseen.fit(x, t, sample_weight=weights)": ("unseen.fit(x, t, sample_weight=weights)", TOLD),
+    "heads = Model(rows, build(rows))\nheads.fit(x, [t, t], sample_weight={'a': t})": (
+        "heads = Model(rows, build(rows))\nheads.fit(x, [t, t], sample_weight={'a': t})",
+        TOLD,
+    ),
+    "both.append(b)\nnet.fit(x, [t, t], sample_weight=weights)": (
+        "both.append(b)\nnet.fit(x, [t, t], sample_weight=weights)",
+        TOLD,
+    ),
+    "w = None\nif c:\n    w = {'a': t, 'b': t}\nnet.fit(x, [t, t], sample_weight=w)": (
+        "w = None\nif c:\n    w = {'a': t, 'b': t}\nnet.fit(x, [t, t], sample_weight=w)",
+        TOLD,
+    ),
+    "val = (v, targets, weights)\nnet.fit(x, [t, t], validation_data=val)": (
+        "val = (v, targets, weights)\nnet.fit(x, [t, t], validation_data=val)",
+        TOLD,
+    ),
+    "def fit(x):\n    return x\nfit(3)": ("def fit(x):\n    return x\nfit(3)", ""),
     "pair = Model(rows, {'a': p, 'b': q})\npair.fit(x, targets, sample_weight=weights)": (
         "pair = Model(rows, {'a': p, 'b': q})\npair.fit(x, targets, sample_weight=weights)",
         "",
@@ -55,6 +72,15 @@ LINES = {
 def test_weights_come_in_the_order_of_the_outputs(line):
     new, said = LINES[line]
     becomes(HEAD, line, new, said)
+
+
+def test_what_is_given_is_computed_once():
+    names = {"numpy": np, "x": np.ones((8, 4)), "t": np.full(8, 5.0), "asked": []}
+    begin = HEAD + "def draw(name):\n    asked.append(name)\n    return t\n"
+    begin += "net.compile('sgd', 'mse')\n"
+    line = "net.fit(x, {'b': draw('b'), 'a': draw('a')}, sample_weight=weights, verbose=0)\n"
+    exec(rewritten(f"{begin}for name in 'cd':\n    {line}").text, names)  # noqa: S102
+    assert names["asked"] == ["b", "a"] * 2
 
 
 def test_each_output_has_its_own_weights():

@@ -65,6 +65,13 @@ OF_LAYERS = {
     "net.get_layer('other').input": "net.get_layer('other').input",
     "first.layers[0].input": "first.layers[0].input",
     "keras.applications.VGG16().layers[0].input": "keras.applications.VGG16().layers[0].output",
+    "base = keras.models.load_model('a.h5')\nbase.layers[0].input": "base = "
+    "keras.models.load_model('a.h5')\nbase.inputs[0]",
+    "net = keras.models.load_model('a.h5')\nnet.layers[0].input": "net = "
+    "keras.models.load_model('a.h5')\nnet.inputs[0]",
+    "first.get_layer('rows').input": "first.get_layer('rows').input",
+    "net.layers[0].input_shape": "net.layers[0].output.shape",
+    "first.layers[0].input_shape": "first.layers[0].input.shape",
     "def f(model):\n    return model.layers[0].input": "def f(model):\n    return model.inputs[0]",
     "def f(thing):\n    return thing.layers[0].input": "def f(thing):\n"
     "    return thing.layers[0].input",

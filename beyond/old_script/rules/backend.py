@@ -10,6 +10,7 @@ from ..names import dotted
 from ..origins import is_layer
 from .base import CallRule, ExpressionRule
 from .positions import CHANNELS_FIRST
+from .tensors import begins_with_input
 
 WHY = "keras.ops works on every backend"
 GRADIENTS = (
@@ -292,6 +293,8 @@ class LayerShapes(ExpressionRule):
         if not is_layer(script, original.value):
             return None
         attribute = name.removesuffix("_shape")
+        if attribute == "input" and begins_with_input(script, original.value):
+            attribute = "output"
         script.change(
             original, f".{name}", f".{attribute}.shape", "layers have no shapes of their own"
         )

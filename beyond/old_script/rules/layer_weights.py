@@ -8,10 +8,9 @@ from ..origins import is_layer, is_optimizer
 from .base import CallRule, ExpressionRule
 
 WHY = "its name since Keras 2"
-ORDER = {"W": 0, "b": 1}
-OF_DENSE = {"W": "kernel", "b": "bias"}
-OF_EMBEDDING = {"W": "embeddings"}
-DENSE_LIKE = ("keras.layers.Dense", "keras.layers.Conv", "keras.layers.TimeDistributedDense")
+ORDER = ("W", "b")
+DENSE_LIKE = ("keras.layers.Dense", "keras.layers.Conv")
+SEPARABLE = {"keras.layers.SeparableConv2D", "keras.layers.SeparableConvolution2D"}
 
 # Keras 1 -> today.
 SETTINGS = {
@@ -67,7 +66,15 @@ class SettingNames(ExpressionRule):
         name = original.attr.value
         if name not in SETTINGS or not _of_keras(script, original):
             return None
-        made = {script.names.full(one.func) for one in script.facts.flow.calls(original.value)}
+        made = _classes(script, original.value)
+        if "keras.layers.TimeDistributedDense" in made:
+            said = "the layer is inside of a TimeDistributed today: ask .layer for it"
+            script.undecided(original, f"{script.code(original)}: {said}", always=True)
+            return None
+        if name in ("atrous_rate", "subsample") and not made:
+            said = f"write {SETTINGS[name]}, which is a tuple for every convolution"
+            script.undecided(original, f"{script.code(original)}: {said}")
+            return None
         if name == "output_dim" and not made:
             said = "output_dim: write units; an Embedding has output_dim today as well"
             script.undecided(original, f"{script.code(original)}: {said}")
@@ -75,14 +82,17 @@ class SettingNames(ExpressionRule):
         if name == "output_dim" and "keras.layers.Embedding" in made:
             return None
         new, owner = SETTINGS[name], script.module.code_for_node(updated.value)
+        if name == "atrous_rate" and all("1D" in one for one in made):
+            new = "dilation_rate[0]"
         is_set = original in script.facts.targets
-        if is_set and (made & RECURRENT or "recurrent" in new or "[" in new):
+        if is_set and (not made or made & RECURRENT or "recurrent" in new or "[" in new):
             said = f"{script.code(original)}: Keras 3 cannot set it: pass "
             said += f"{new.partition('[')[0]}=… where the layer is made"
             script.undecided(original, said, always=True)
             return None
-        script.change(original, script.code(original), f"{owner}.{new}", WHY)
-        return cst.parse_expression(f"{owner}.{new}")
+        code = f"{owner}.{new}"
+        script.change(original, script.code(original), code, WHY, certain=bool(made))
+        return cst.parse_expression(code)
 
 
 class SettingsByText(CallRule):
@@ -98,26 +108,39 @@ class SettingsByText(CallRule):
         print(hasattr(image, 'filters'), getattr(image, 'padding', None))
     """
 
-    names = ("hasattr", "getattr")
+    names = ("hasattr", "getattr", "setattr")
 
     def change(self, call):
         script = call.script
         if call.receiver is not None or len(call.positional) < 2:
             return
-        if not is_layer(script, call.original.args[0].value):
+        layer, given = (arg.value for arg in call.original.args[:2])
+        name = literal(given) or ""
+        asks = dotted(call.original.func)
+        if name not in (*SETTINGS, *ORDER) or not isinstance(given, cst.SimpleString):
             return
-        given = call.original.args[1].value
-        new = SETTINGS.get(literal(given) or "", "")
-        if not new or new == "units" or f"self.{literal(given)}" in script.facts.assigned:
+        if not is_layer(script, layer) or not _is_free(script, layer, name):
             return
-        name = "hasattr" if dotted(call.original.func) == "hasattr" else "getattr"
-        if "[" in new and name == "getattr":
-            said = f"{script.code(call.original)}: write {new}"
-            script.undecided(call.original, said)
+        made = _classes(script, layer)
+        new = _weight(name, made) if name in ORDER else SETTINGS[name]
+        if asks == "hasattr" and name in SETTINGS and new is not None:
+            new = new.partition("[")[0]
+        plain = new is not None and "[" not in new and not (name == "W" and not made)
+        if (
+            not plain
+            or name == "output_dim"
+            or (asks == "setattr" and (not made or made & RECURRENT))
+        ):
+            said = f"{script.code(call.original)}: {name} is {new or 'gone'} today"
+            if name == "W" and not made:
+                said = (
+                    f"{script.code(call.original)}: W is kernel today, embeddings in an Embedding"
+                )
+            script.undecided(call.original, said, always=bool(made))
             return
-        made = given.with_changes(value=given.value.replace(literal(given), new.partition("[")[0]))
-        call.put_positional(1, made)
-        call.change(given.value, made.value, WHY)
+        text = given.with_changes(value=given.value.replace(name, new))
+        call.put_positional(1, text)
+        call.change(given.value, text.value, WHY, certain=bool(made))
 
 
 class WeightNames(ExpressionRule):
@@ -140,20 +163,16 @@ class WeightNames(ExpressionRule):
     def expression(self, original, updated, script):
         if not of_a_layer(script, original):
             return None
-        name = original.attr.value
-        made = {script.names.full(one.func) for one in script.facts.flow.calls(original.value)}
-        if made == {"keras.layers.Embedding"}:
-            new = OF_EMBEDDING.get(name)
-        elif made and all(one.startswith(DENSE_LIKE) for one in made):
-            new = OF_DENSE[name]
-        else:
-            new = ""
-        if new is None:
-            return None
+        made = _classes(script, original.value)
         owner = script.module.code_for_node(updated.value)
-        code = f"{owner}.{new}" if new else f"{owner}.weights[{ORDER[name]}]"
-        script.change(original, script.code(original), code, WHY)
-        return cst.parse_expression(code)
+        new = _weight(original.attr.value, made)
+        if new is None or original in script.facts.targets:
+            said = f"{script.code(original)}: layers have no such weight today; see layer.weights, "
+            said += "and set one with layer.weights[i].assign(…)"
+            script.undecided(original, said, always=bool(made))
+            return None
+        script.change(original, script.code(original), f"{owner}.{new}", WHY, certain=bool(made))
+        return cst.parse_expression(f"{owner}.{new}")
 
 
 class WeightValues(CallRule):
@@ -184,6 +203,7 @@ class WeightValues(CallRule):
         script, owner = call.script, call.receiver
         if owner is None or script.names.raw(owner) or not self._is_variable(script, owner):
             return
+        call.drop("borrow", "there is nothing to borrow")
         if call.method == "set_value":
             call.call_instead("assign")
             call.change("set_value(", "assign(", "a variable of Keras 3")
@@ -193,40 +213,67 @@ class WeightValues(CallRule):
         call.replace(f"{ops}.convert_to_numpy({inner})")
         call.change("get_value()", f"{ops}.convert_to_numpy(…)", "a variable of Keras 3")
 
-    def _is_variable(self, script, node):
+    def _is_variable(self, script, node, depth=0):
         """Whether an expression is seen to be a weight, or a variable of an optimizer."""
+        flow = script.facts.flow
         if isinstance(node, cst.Subscript):
             return _are_weights(script, node.value)
-        if isinstance(node, cst.Name):
-            over = script.facts.flow.loops_over(node)
-            return bool(over) and all(_are_weights(script, one) for one in over)
+        if isinstance(node, cst.Name) and depth < 4:
+            found = [_are_weights(script, one) for one in flow.loops_over(node)]
+            found += [self._is_variable(script, one, depth + 1) for one in flow.values(node)]
+            return bool(found) and all(found)
         if not isinstance(node, cst.Attribute):
             return False
         if node.attr.value in OF_OPTIMIZER:
-            is_one = dotted(node.value).endswith(".optimizer") or is_optimizer(script, node.value)
-            return is_one and node not in script.facts.targets
+            return is_optimizer(script, node.value) and node not in script.facts.targets
         return of_a_layer(script, node) or (
             node.attr.value in NAMES_OF_WEIGHTS and is_layer(script, node.value)
         )
 
 
 def _are_weights(script, node):
-    """Whether an expression is the list of weights of a layer or a model."""
+    """Whether an expression is the list of weights of a layer or a model, or a slice of it."""
+    if isinstance(node, cst.Subscript) and isinstance(node.slice[0].slice, cst.Slice):
+        return _are_weights(script, node.value)
     if not isinstance(node, cst.Attribute) or node.attr.value not in LISTS:
         return False
     return is_layer(script, node.value) or script.facts.flow.means_model(node.value)
 
 
-def _of_keras(script, node):
-    """Whether an attribute is one of a layer that the script does not define."""
-    name = node.attr.value
-    if f"self.{name}" in script.facts.assigned or dotted(node.value) == "self":
-        return False  # a class of the script's own has such an attribute
-    return is_layer(script, node.value)
-
-
 def of_a_layer(script, node: cst.Attribute) -> bool:
     """Whether an attribute is `W` or `b` of a layer that the script does not define."""
-    if node.attr.value not in ORDER or node in script.facts.targets:
+    return node.attr.value in ORDER and _of_keras(script, node)
+
+
+def _of_keras(script, node):
+    """Whether an attribute is one of a layer that the script does not define."""
+    if dotted(node.value) == "self":
         return False
-    return _of_keras(script, node)
+    return is_layer(script, node.value) and _is_free(script, node.value, node.attr.value)
+
+
+def _is_free(script, layer, name):
+    """Whether no class of the script, or of one beside it, may mean an attribute."""
+    return bool(_classes(script, layer)) or name not in script.foreign_words
+
+
+def _classes(script, node):
+    """The full names of the classes of Keras that a layer is seen to be made of."""
+    flow = script.facts.flow
+    if isinstance(node, cst.Name) and flow.loops_over(node):
+        return set()
+    made = {script.names.full(one.func) for one in flow.calls(node)}
+    return made if made and all(one.startswith("keras.layers.") for one in made) else set()
+
+
+def _weight(name, made):
+    """Today's attribute for `W` or `b` of layers of these classes; None if there is none."""
+    if made == {"keras.layers.Embedding"}:
+        return {"W": "embeddings"}.get(name)
+    if made and all(one.startswith(DENSE_LIKE) for one in made):
+        return {"W": "kernel", "b": "bias"}[name]
+    if made == {"keras.layers.SimpleRNN"}:
+        return {"W": "weights[0]", "b": "weights[-1]"}[name]
+    if made:
+        return "bias" if name == "b" and made <= SEPARABLE else None
+    return {"W": "weights[0]", "b": "bias"}[name]

@@ -6,7 +6,10 @@ from ..calls import argument
 from ..literals import literal
 from .base import ExpressionRule
 
-MAKERS = ("load_model", "clone_model", "model_from_json", "model_from_yaml", "from_config")
+MAKERS = {f"keras.models.{name}" for name in ("load_model", "clone_model", "model_from_json")}
+MAKERS |= {"keras.models.model_from_yaml", "keras.saving.load_model"}
+MAKERS |= {f"keras.{name}.from_config" for name in ("Model", "Sequential")}
+MAKERS |= {f"keras.models.{name}.from_config" for name in ("Model", "Sequential")}
 SCOPES = ("get_custom_objects", "custom_object_scope", "CustomObjectScope")
 
 
@@ -47,11 +50,29 @@ class NamedLambdas(ExpressionRule):
             return None
         if not _is_asked_for(script, name) or any(one in script.source.text for one in SCOPES):
             return None
+        if original not in script.module.body or not self._is_once(script, original):
+            said = (
+                f"{name}: a file holds the name of a Lambda layer's function, not its code: give "
+            )
+            said += f"load_model custom_objects={{{name!r}: {name}}} with the right one"
+            script.undecided(original.name, said)
+            return None
         decorator = script.need("keras.saving", "register_keras_serializable") + "()"
         why = "a model with this Lambda layer is found again by the name of its function"
-        script.change(original, f"def {name}", f"@{decorator} def {name}", why)
+        script.change(original.name, f"def {name}", f"@{decorator} def {name}", why)
         line = cst.Decorator(cst.parse_expression(decorator))
         return updated.with_changes(decorators=[line])
+
+    def _is_once(self, script, node):
+        """Whether a function is the only one of its name, and stands after the first import."""
+        body = script.module.body
+        same = [
+            one for one in body if getattr(one, "name", None) and one.name.value == node.name.value
+        ]
+        lines = (one for one in body if isinstance(one, cst.SimpleStatementLine))
+        imports = [one for one in lines if isinstance(one.body[0], (cst.Import, cst.ImportFrom))]
+        first = min((body.index(one) for one in imports), default=len(body))
+        return len(same) == 1 and first < body.index(node)
 
 
 def _in_a_lambda(script, name):
@@ -68,9 +89,7 @@ def _in_a_lambda(script, name):
 def _is_asked_for(script, name):
     """Whether some call makes a model again without being told of the function."""
     for call in script.facts.calls:
-        func = call.func
-        last = func.attr if isinstance(func, cst.Attribute) else func
-        if not isinstance(last, cst.Name) or last.value not in MAKERS:
+        if script.names.full(call.func) not in MAKERS:
             continue
         given = argument(call, "custom_objects", 1)
         known = [given] if isinstance(given, cst.Dict) else script.facts.flow.values(given)
@@ -80,5 +99,5 @@ def _is_asked_for(script, name):
 
 
 def _has(node, name):
-    whole = all(isinstance(one, cst.DictElement) for one in node.elements)
-    return not whole or any(literal(one.key) == name for one in node.elements)
+    keys = [literal(getattr(one, "key", None)) for one in node.elements]
+    return None in keys or name in keys

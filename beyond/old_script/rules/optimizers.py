@@ -220,7 +220,7 @@ class LearningRateAttribute(ExpressionRule):
         if original.attr.value != "lr":
             return None
         owner = dotted(original.value)
-        if not (owner.endswith(".optimizer") or is_optimizer(script, original.value)):
+        if not self._of_an_optimizer(script, original.value):
             unseen = not script.facts.flow.values(original.value)
             if owner == "optimizer" and unseen and "torch" not in script.source.text:
                 said = "optimizer.lr: if this is an optimizer of Keras, write learning_rate; an "
@@ -229,3 +229,12 @@ class LearningRateAttribute(ExpressionRule):
             return None
         script.change(original, f"{owner}.lr", f"{owner}.learning_rate", "its name in Keras 3")
         return updated.with_changes(attr=cst.Name("learning_rate"))
+
+    def _of_an_optimizer(self, script, node):
+        """Whether something is an optimizer, or is called one and is not the script's own."""
+        if is_optimizer(script, node):
+            return True
+        own = script.facts.flow.set_by_classes("optimizer")
+        own = [] if script.facts.flow.means_model(getattr(node, "value", node)) else own
+        others = [one for one in own if not is_optimizer(script, one)]
+        return dotted(node).endswith(".optimizer") and not (own and len(others) == len(own))

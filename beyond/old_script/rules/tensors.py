@@ -99,17 +99,27 @@ class FirstInput(ExpressionRule):
             index = argument(owner, "index", 1)
             first = index is not None and script.code(index) == "0"
             first = first and self._begins_with_input(script, owner.func.value)
-            if not first and literal(argument(owner, "name", 0)) not in _named_inputs(script):
+            named = literal(argument(owner, "name", 0)) in _named_inputs(script)
+            if not first and not (named and self._begins_with_input(script, owner.func.value)):
                 return None
-        elif not self._is_first(script, owner):
+        elif not is_first_layer(script, owner):
             return None
-        elif not script.facts.flow.calls(owner.value.value):
+        elif not self._is_made_here(script, owner.value.value):
             return self._of_either(original, owner.value.value, script)
         elif not self._begins_with_input(script, owner.value.value):
             return None
         code = script.code(owner)
         script.change(original, f"{code}.input", f"{code}.output", self.why)
         return updated.with_changes(attr=cst.Name("output"))
+
+    def _is_made_here(self, script, model):
+        """Whether a model is seen to be built, in one way."""
+        calls = script.facts.flow.calls(model)
+        kinds = {
+            "loaded" if script.names.full(one.func) in LOADED else _functional(script, one)
+            for one in calls
+        }
+        return len(kinds) == 1 and "loaded" not in kinds
 
     def _of_either(self, original, model, script):
         """The first input of a model of which it is not seen how it was built."""
@@ -119,17 +129,26 @@ class FirstInput(ExpressionRule):
         script.change(original, script.code(original), new, self.why, certain=False)
         return cst.parse_expression(new)
 
-    def _is_first(self, script, node):
-        """Whether an expression is `….layers[0]`."""
-        if not isinstance(node, cst.Subscript) or len(node.slice) != 1:
-            return False
-        is_layers = isinstance(node.value, cst.Attribute) and node.value.attr.value == "layers"
-        return is_layers and script.code(node.slice[0].slice) == "0"
-
     def _begins_with_input(self, script, model):
         """Whether a model is seen to be built from inputs and outputs."""
         made = script.facts.flow.calls(model)
         return bool(made) and all(_functional(script, one) for one in made)
+
+
+def is_first_layer(script, node: cst.BaseExpression) -> bool:
+    """Whether an expression is `….layers[0]`."""
+    if not isinstance(node, cst.Subscript) or len(node.slice) != 1:
+        return False
+    is_layers = isinstance(node.value, cst.Attribute) and node.value.attr.value == "layers"
+    return is_layers and script.code(node.slice[0].slice) == "0"
+
+
+def begins_with_input(script, node: cst.BaseExpression) -> bool:
+    """Whether an expression is the first layer of a model that is built from inputs and outputs."""
+    if not is_first_layer(script, node):
+        return False
+    made = script.facts.flow.calls(node.value.value)
+    return bool(made) and all(_functional(script, one) for one in made)
 
 
 def _functional(script, call, depth=0):
@@ -139,8 +158,6 @@ def _functional(script, call, depth=0):
         return True
     if full in ("keras.Model", "keras.models.Model"):
         return bool(call.args)
-    if full in LOADED:
-        return script.facts.builds_functional and not script.facts.called & SEQUENTIAL
     returned = script.facts.returned.get(dotted(call.func).rpartition(".")[2], ())
     made = [script.facts.flow.calls(one) for one in returned]
     return bool(made) and all(
