@@ -118,6 +118,16 @@ class Flow:
         """What a name runs over in loops and comprehensions."""
         return list(self._loops.get(self._key(node), ()))
 
+    def elements(self, node: cst.BaseExpression) -> list[cst.BaseExpression]:
+        """What may be the elements of a list: of a name, a list, or a comprehension."""
+        found = []
+        for one in [node, *self.values(node)]:
+            if isinstance(one, (cst.List, cst.Tuple)):
+                found += [element.value for element in one.elements]
+            elif isinstance(one, cst.ListComp):
+                found.append(one.elt)
+        return found
+
     def set_by_classes(self, name: str) -> list[cst.BaseExpression]:
         """What the classes of the script set an attribute of theirs to."""
         return list(self._others.get(f"self.{name}", ()))

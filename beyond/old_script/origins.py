@@ -48,7 +48,7 @@ def is_model(script, node: cst.BaseExpression, method: str, depth: int = 0) -> b
     """
     if script.names.raw(node):
         return False  # a module, or what an import gave
-    said = _made_as_model(script, node)
+    said = made_as_model(script, node)
     if said is not None:
         return said
     if dotted(node) == "self":
@@ -60,8 +60,8 @@ def is_model(script, node: cst.BaseExpression, method: str, depth: int = 0) -> b
     return True
 
 
-def _made_as_model(script, node, depth=0):
-    """True or False by what the owner was made as; None if that is not seen."""
+def made_as_model(script, node: cst.BaseExpression, depth: int = 0) -> bool | None:
+    """True or False by what the owner of a method was made as; None if that is not seen."""
     if depth > 4:
         return None
     if isinstance(node, cst.Call):
@@ -72,7 +72,12 @@ def _made_as_model(script, node, depth=0):
         if FOREIGN.match(full) or NO_MODELS.match(full):
             return False
         return script.facts.own.models.get(last)
-    said = {_made_as_model(script, one, depth + 1) for one in script.facts.flow.values(node)}
+    flow = script.facts.flow
+    lists = flow.loops_over(node) if isinstance(node, cst.Name) else []
+    if isinstance(node, cst.Subscript) and not isinstance(node.slice[0].slice, cst.Slice):
+        lists = [node.value]
+    values = [*flow.values(node), *(one for each in lists for one in flow.elements(each))]
+    said = {made_as_model(script, one, depth + 1) for one in values}
     if True in said:
         return True
     return False if said == {False} else None

@@ -12,6 +12,12 @@ from .base import CallRule, ExpressionRule
 from .positions import CHANNELS_FIRST
 from .tensors import begins_with_input
 
+OF_A_STEP = {"placeholder", "function"}
+STEP = (
+    "the lines up to get_updates and this one are one step of training: write a function that "
+    "computes the loss with model(x, training=True) in a tf.GradientTape, and then call "
+    "optimizer.apply_gradients(zip(gradients, model.trainable_weights))"
+)
 WHY = "keras.ops works on every backend"
 GRADIENTS = (
     "it fails for tensors of a model, such as its inputs and outputs; TensorFlow computes it "
@@ -76,11 +82,10 @@ class BackendFunctions(CallRule):
             known = backend_names.TODAY | {"image_dim_ordering"}
             known |= backend_names.LEGACY if legacy else set()
             if certain and name not in known and not self._by_hand(call):
-                call.script.undecided(
-                    call.original,
-                    f"keras.backend.{name} is gone in Keras 3: write this with keras.ops",
-                    always=True,
-                )
+                said = f"keras.backend.{name} is gone in Keras 3: write this with keras.ops"
+                if name in OF_A_STEP and ".get_updates(" in call.script.source.text:
+                    said = f"keras.backend.{name} is gone: {STEP}"
+                call.script.undecided(call.original, said, always=True)
             return
         call.change(f"{call.code(call.original.func)}(", made, WHY, certain)
 
@@ -365,8 +370,3 @@ class TensorFlow1(CallRule):
             inner = call.script.module.code_for_node(call.positional[0].value)
             call.replace(f"{root}.cast({inner}, {root}.float32)")
             call.change("to_float(", "cast(…, float32)", "its name in TensorFlow 2")
-        if name == "set_random_seed":
-            call.script.silent(
-                call.original,
-                "this does not seed the weights of Keras 3: keras.utils.set_random_seed does",
-            )

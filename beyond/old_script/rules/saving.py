@@ -2,6 +2,7 @@
 
 import libcst as cst
 
+from ..classes import MODELS
 from ..literals import literal
 from ..names import dotted
 from ..origins import is_model
@@ -39,6 +40,9 @@ class Yaml(CallRule):
             )
 
 
+FILES = (".h5", ".hdf5", ".keras")
+
+
 class FolderOfWeights(CallRule):
     """Make the folder that a checkpoint of TensorFlow made by itself.
 
@@ -50,14 +54,16 @@ class FolderOfWeights(CallRule):
         model.save_weights('saved/checkpoint.weights.h5')
     """
 
-    methods = ("save_weights",)
+    methods = ("save_weights", "save")
 
     def change(self, call):
         args = call.original.args
         if not of_a_model(call):
             return
         found = ends(call.script, args[0].value) if args else []
-        if not any("/" in text and not text.endswith((".h5", ".hdf5")) for _, text, _ in found):
+        if not any("/" in text and not text.endswith(FILES) for _, text, _ in found):
+            return
+        if call.method == "save" and not call.script.uses_tensorflow_keras:
             return
         system, text = call.script.need_module("os"), literal(args[0].value)
         folder = f"{system}.path.dirname({call.code(args[0].value)})"
@@ -65,7 +71,7 @@ class FolderOfWeights(CallRule):
             folder = repr(text.rpartition("/")[0])
         line = f"{system}.makedirs({folder}, exist_ok=True)"
         call.script.pending.append(line)
-        call.change("no such folder", line, "save_weights makes no folder")
+        call.change("no such folder", line, f"{call.method} makes no folder")
 
 
 class LatestCheckpoint(CallRule):
@@ -213,6 +219,60 @@ class LambdaStructures(CallRule):
 
     def _writes_json(self, script):
         return any(dotted(one.func).endswith(".to_json") for one in script.facts.calls)
+
+
+class OwnClasses(CallRule):
+    """Tell of classes of your own, which a SavedModel held and a file of Keras 3 does not.
+
+    Before:
+        import os
+        import tensorflow as tf
+        class Net(tf.keras.Model):
+            def __init__(self):
+                super().__init__()
+                self.last = tf.keras.layers.Dense(1)
+            def call(self, x):
+                return self.last(x)
+        net = Net()
+        net.compile(tf.keras.optimizers.SGD(lr=0.1), 'mse')
+        net.fit(x, y)
+        net.save('whole')
+        again = lambda: tf.keras.models.load_model('whole')
+    After:
+        import os
+        import tensorflow as tf
+        class Net(tf.keras.Model):
+            def __init__(self):
+                super().__init__()
+                self.last = tf.keras.layers.Dense(1)
+            def call(self, x):
+                return self.last(x)
+        net = Net()
+        net.compile(tf.keras.optimizers.SGD(learning_rate=0.1), 'mse')
+        net.fit(x, y)
+        net.save('whole.keras')
+        again = lambda: tf.keras.models.load_model('whole.keras')
+    """
+
+    functions = ("keras.models.load_model",)
+
+    def change(self, call):
+        script = call.script
+        own = script.facts.own
+        kinds = (*MODELS, "keras.layers.")
+        names = sorted(
+            n for n, bases in own.bases.items() if any(b.startswith(kinds) for b in bases)
+        )
+        if not names or call.keyword("custom_objects") is not None or call.starred:
+            return
+        given = call.original.args[0].value if call.original.args else None
+        texts = [text for _, text, _ in ends(script, given)] if given is not None else []
+        if not texts or all(text.endswith(FILES) for text in texts):
+            return
+        objects = ", ".join(f"{name!r}: {name}" for name in names)
+        said = f"the file does not hold your classes: load_model(…, custom_objects={{{objects}}}), "
+        said += "and let their __init__ take **kwargs and pass them to super().__init__(**kwargs)"
+        script.undecided(call.original, said)
 
 
 class LambdaModels(CallRule):

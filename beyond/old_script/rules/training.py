@@ -6,6 +6,7 @@ import libcst as cst
 
 from ..literals import literal
 from ..names import dotted
+from ..origins import made_as_model
 from .base import CallRule
 from .generators import (
     GENERATOR_METHODS,
@@ -248,7 +249,8 @@ class Classes(CallRule):
             return
         script = call.script
         if call.method == "predict_proba":
-            if dotted(call.receiver) in script.facts.models:
+            is_one = made_as_model(script, call.receiver)
+            if is_one or dotted(call.receiver) in script.facts.models:
                 call.call_instead("predict")
                 call.change("predict_proba(", "predict(", "the method is gone")
             return
