@@ -132,7 +132,14 @@ def build_model():
 
 Add `BackupAndRestore` to the callbacks. After each epoch it saves the weights, the optimizer state
 (for Adam: its step count and two running averages for each weight) and the number of epochs done.
-After an interruption, run the same program again: `fit` loads the backup and goes on.
+After an interruption, run the same program again: `fit` loads the backup and goes on. Pass two
+options that are off by default:
+
+- `double_checkpoint=True` keeps the epoch before as well, in files that end in `.bkp`. Keras
+  overwrites the newest backup in place, so a kill during a save can damage it. Then `fit` takes the
+  other copy. Without that copy, every start fails until you delete the folder.
+- `delete_checkpoint=False` keeps the folder when the training has ended. Run the program again: it
+  trains nothing, and the model has its last weights. To train anew, delete the folder.
 
 The interruption here is a Ctrl-C in epoch 16. `LambdaCallback` turns a function into a callback
 (script 10 explains callbacks). It stands before the backup, so epoch 16 is trained but not saved.
@@ -143,7 +150,7 @@ All trainings of this lesson take the same settings, and `**training` hands them
 training = {"x": x, "y": y, "epochs": EPOCHS, "batch_size": BATCH_SIZE, "verbose": 0}
 training |= {"validation_split": VALIDATION_SPLIT, "validation_batch_size": len(x_validation)}
 scratch = tempfile.TemporaryDirectory()
-backup_dir, by_hand = pathlib.Path(scratch.name, "backup"), pathlib.Path(scratch.name, "by_hand")
+backups, by_hand = pathlib.Path(scratch.name, "backup"), pathlib.Path(scratch.name, "by_hand")
 
 
 def press_ctrl_c(epoch, logs):
@@ -154,12 +161,12 @@ def press_ctrl_c(epoch, logs):
 ctrl_c = keras.callbacks.LambdaCallback(on_epoch_end=press_ctrl_c)
 
 # %%
-backup = keras.callbacks.BackupAndRestore(backup_dir)
+backup = keras.callbacks.BackupAndRestore(backups, double_checkpoint=True, delete_checkpoint=False)
 with contextlib.suppress(KeyboardInterrupt):
     build_model().fit(**training, callbacks=[ctrl_c, backup])
-in_backup = sorted(path.name for path in backup_dir.iterdir())
-backed_up = build_model()
-backup_history = backed_up.fit(**training, callbacks=[backup])
+backup_history = build_model().fit(**training, callbacks=[backup])
+run_again = build_model().fit(**training, callbacks=[backup])
+in_backup = sorted(path.name for path in backups.iterdir())
 
 # %% [markdown]
 """
@@ -170,15 +177,21 @@ It works with no code of your own. This is what it loses:
   keeps a complete log.
 - **The state of other callbacks.** The folder holds weights and a number. So `EarlyStopping`, for
   example, forgets its best value and begins anew.
-- **The backup itself.** When `fit` ends, the folder is deleted, and no model is left on disk.
-- **Everything older.** There is one backup. If the process dies while writing it, none is left.
+- **Everything older.** The folder holds the last two epochs. It holds weights only, so `load_model`
+  opens neither of them. Save the finished model yourself.
+- **Rarely, the backup itself.** Each copy is two files. A kill while the second one, the epoch
+  number, is written leaves a backup on which `fit` fails
+  ([docs/PITFALLS.md](docs/PITFALLS.md#jsondecodeerror-expecting-value-line-1-column-1-char-0-in-spite-of-double_checkpointtrue)
+  has the remedy).
 
-The next cell prints the first four. Script `beyond/11_survive_a_crash.py` is about the fifth.
+The next cell prints what is in the folder, and which epochs, counted from 0, were trained after
+the restart and when the finished training was run again. Script `beyond/11_survive_a_crash.py` is
+about kills during a save.
 """
 
 # %%
-print(f"The backup held {' and '.join(in_backup)}. Does it exist now? {backup_dir.exists()}")
-print(f"Trained after the restart, counted from 0: epochs {backup_history.epoch}")
+print(f"The backup: {', '.join(in_backup)}")
+print(f"Trained after the restart: epochs {backup_history.epoch}, run again: {run_again.epoch}")
 
 # %% [markdown]
 """
@@ -393,9 +406,9 @@ assert list(after) == list(range(loaded_epoch + 1, EPOCHS + 1))
 assert checkpoints_by_epoch().keys() == before.keys() | after.keys()
 assert NAMED_DIR or (process.returncode != 0 and loaded_epoch == KILLED_AFTER)
 assert NAMED_DIR or sorted(checkpoints_by_epoch()) == list(epochs)
-assert in_backup == ["latest.weights.h5", "training_metadata.json"]
+assert run_again.epoch == [] and in_backup[::2] == ["latest.weights.h5", "training_metadata.json"]
 assert backup_history.epoch == by_hand_history.epoch == list(range(KILLED_AFTER, EPOCHS))
-assert int(backed_up.optimizer.iterations) == int(continued.optimizer.iterations) == 120
+assert int(run_again.model.optimizer.iterations) == int(continued.optimizer.iterations) == 120
 
 # %% [markdown]
 """

@@ -132,15 +132,59 @@ def test_resumed_it_is_that_curve_on_tensorflow_only(results):
     assert same == (BACKEND == "tensorflow")
 
 
-def test_backup_and_restore_loses_what_the_lesson_says(short_ways):
-    assert short_ways["in_backup"] == ["latest.weights.h5", "training_metadata.json"]
+IN_BACKUP = ["latest.weights.h5", "training_metadata.json"]
+
+
+def test_backup_and_restore_does_and_loses_what_the_lesson_says(short_ways):
+    assert short_ways["in_backup"] == sorted(IN_BACKUP + [f"{name}.bkp" for name in IN_BACKUP])
     assert short_ways["backup_history"].epoch == [15, 16, 17, 18, 19]
-    assert int(short_ways["backed_up"].optimizer.iterations) == 20 * 6
+    runs = [short_ways[name].model for name in ("backup_history", "run_again")]
+    assert [int(model.optimizer.iterations) for model in runs] == [20 * 6] * 2
     folder, after, by_hand = short_ways["printed"].splitlines()
-    assert all(name in folder for name in short_ways["in_backup"]) and folder.endswith("False")
-    assert after.endswith(str([15, 16, 17, 18, 19])) and by_hand.endswith(after[-20:])
+    assert all(name in folder for name in short_ways["in_backup"])
+    assert f"{[15, 16, 17, 18, 19]}, run again: []" in after
+    assert by_hand.endswith(f"epochs {[15, 16, 17, 18, 19]}")
+    assert short_ways["run_again"].epoch == []
+    assert all(map(np.array_equal, *(model.get_weights() for model in runs)))
     assert by_hand.startswith(short_ways["newest"].name) and "weights-15-" in by_hand
-    assert not short_ways["backup_dir"].exists() and not short_ways["by_hand"].exists()
+    assert not short_ways["backups"].exists() and not short_ways["by_hand"].exists()
+
+
+@pytest.fixture
+def interrupted(tmp_path, short_ways):
+    """Train four epochs with a backup, and cut its newest weights in half, as a kill can."""
+
+    def run(**options):
+        backup = keras.callbacks.BackupAndRestore(
+            tmp_path / "b", delete_checkpoint=False, **options
+        )
+        fewer = short_ways["training"] | {"epochs": 4}
+        short_ways["build_model"]().fit(**fewer, callbacks=[backup])
+        damage(tmp_path / "b" / IN_BACKUP[0], "cut")
+        return backup
+
+    return run
+
+
+def test_with_two_copies_a_kill_during_a_save_costs_one_epoch(interrupted, short_ways):
+    backup = interrupted(double_checkpoint=True)
+    longer = short_ways["training"] | {"epochs": 6}
+    assert short_ways["build_model"]().fit(**longer, callbacks=[backup]).epoch == [3, 4, 5]
+
+
+def test_with_one_copy_every_start_fails_after_it(interrupted, short_ways):
+    backup = interrupted()
+    for _ in range(2):
+        with pytest.raises(OSError, match="truncated"):
+            short_ways["build_model"]().fit(**short_ways["training"], callbacks=[backup])
+
+
+def test_the_lesson_and_the_front_page_give_the_same_options():
+    """On both, `BackupAndRestore` keeps two copies, also after the training."""
+    for text in (PROSE, (REPOSITORY / "README.md").read_text()):
+        (arguments,) = re.findall(r"callbacks\.BackupAndRestore\(([^()]*)\)", text)
+        options = re.findall(r"\w+=\w+", arguments)
+        assert options == ["double_checkpoint=True", "delete_checkpoint=False"]
 
 
 def test_early_stopping_forgets_its_best_value_with_backup_and_restore(tmp_path, short_ways):
@@ -462,7 +506,10 @@ BROKEN = {
     "no kill": lambda names: {"process": types.SimpleNamespace(returncode=0)},
     "the backup": lambda names: {"in_backup": []},
     "resumed by hand": lambda names: {"by_hand_history": types.SimpleNamespace(epoch=[16])},
-    "steps of the backup": lambda names: {"backed_up": names["build_model"]()},
+    "a finished training goes on": lambda names: {"run_again": names["backup_history"]},
+    "steps of the backup": lambda names: {
+        "run_again": types.SimpleNamespace(epoch=[], model=names["build_model"]())
+    },
 }
 
 
