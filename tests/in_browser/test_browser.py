@@ -1,7 +1,10 @@
 """Every page in a real browser: nothing missing, nothing too wide, found by the search."""
 
+import io
+
 import pages
 import pytest
+from PIL import Image, ImageStat
 from playwright.sync_api import expect
 
 from .conftest import DESKTOP, PHONE, SCREENSHOTS
@@ -9,6 +12,9 @@ from .conftest import DESKTOP, PHONE, SCREENSHOTS
 ALL_PAGES = sorted(path.relative_to(pages.HTML).as_posix() for path in pages.HTML.rglob("*.html"))
 SEEN = ["index", "lessons", "06_resume_training", "docs/PITFALLS", "docs/api"]
 
+WITH_TABLES = [name for name in ALL_PAGES if "table-wrapper" in (pages.HTML / name).read_text()]
+HIDDEN_COLUMNS = """() => [...document.querySelectorAll("article .table-wrapper")]
+    .map(box => box.scrollWidth - box.clientWidth).filter(hidden => hidden > 1)"""
 MISSING_IMAGES = """() => [...document.images]
     .filter(image => { image.loading = "eager"; return !(image.complete && image.naturalWidth); })
     .map(image => image.src)"""
@@ -86,11 +92,41 @@ def test_the_longest_line_of_code_fits_the_window(visitor, width):
 def test_tables_of_code_fit_beside_the_menu(visitor, name):
     """The last column says what to write today."""
     visitor.open(f"{name}.html")
-    hidden = visitor.page.evaluate(
-        """() => [...document.querySelectorAll("article .table-wrapper")]
-            .map(box => box.scrollWidth - box.clientWidth).filter(hidden => hidden > 1)"""
-    )
-    assert hidden == []
+    assert visitor.page.evaluate(HIDDEN_COLUMNS) == []
+
+
+def right_edge(box) -> float:
+    """How dark the last pixels of a box are, where a shadow says that it can be scrolled."""
+    with Image.open(io.BytesIO(box.screenshot())) as image:
+        strip = image.convert("L").crop((image.width - 6, 0, image.width, image.height))
+    return 255 - ImageStat.Stat(strip).mean[0]
+
+
+@pytest.mark.parametrize("name", WITH_TABLES)
+def test_on_a_phone_no_column_of_a_table_is_cut_without_a_sign(visitor, name):
+    """A table that is too wide scrolls, and a shadow at its edge says so until it is at its end."""
+    visitor.page.set_viewport_size(PHONE)
+    visitor.open(name)
+    boxes = visitor.page.locator("article .table-wrapper")
+    assert visitor.page.locator("article table").count() == boxes.count()
+    for box in boxes.all():
+        hidden, scrolls = box.evaluate(
+            """box => [box.scrollWidth - box.clientWidth, getComputedStyle(box).overflowX]"""
+        )
+        if hidden <= 8:  # no letter, only what is left free at the edge
+            continue
+        assert scrolls == "auto"
+        shadow = right_edge(box)
+        box.evaluate("box => { box.scrollLeft = box.scrollWidth; }")
+        reached = "box => box.scrollWidth - box.clientWidth - box.scrollLeft"
+        assert box.evaluate(reached) <= 1
+        assert shadow > right_edge(box) + 10, box.inner_text()[:60]
+
+
+def test_the_tables_of_the_front_page_fit_a_phone(visitor):
+    visitor.page.set_viewport_size(PHONE)
+    visitor.open("README.html")
+    assert visitor.page.evaluate(HIDDEN_COLUMNS) == []
 
 
 def test_a_card_of_the_gallery_leads_to_its_lesson(visitor):
