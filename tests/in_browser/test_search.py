@@ -46,6 +46,28 @@ def test_the_search_finds_the_entry_of_a_message(visitor, query, part):
     expect(heading).to_be_in_viewport()
 
 
+# What a reader types who has no message, and the place that answers.
+QUESTIONS = {
+    "which file format": "README.html#which-file-format",
+    "file format": "README.html#which-file-format",
+    "Which file format should I use?": "README.html#which-file-format",
+    "what is the right file format": "README.html#which-file-format",
+    "which option of ModelCheckpoint do I need": "README.html#which-option-of-modelcheckpoint",
+    "resume a training": "06_resume_training.html",
+}
+
+
+@pytest.mark.parametrize("query", QUESTIONS)
+def test_a_question_leads_to_the_place_that_answers_it(visitor, query):
+    assert search(visitor, query)[0].startswith(QUESTIONS[query])
+    assert visitor.troubles == []
+
+
+@pytest.mark.parametrize(("folder", "query"), [("zh/", "文件格式"), ("ru/", "формат файла")])
+def test_so_it_does_in_each_language(visitor, folder, query):
+    assert search(visitor, query, folder)[0].startswith("README.html#")
+
+
 def letters(text: str) -> str:
     return re.sub(r"\W", "", text)
 
