@@ -1,15 +1,50 @@
-"""What stands around the text of a page: the other languages, and the links to its notebook."""
+"""What stands around the text of a page: the languages, the notebook, the theme's own words."""
 
 import functools
 import posixpath
 import re
 
+import jinja2.ext
 import published
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
 
 # Sphinx's name of a language -> its folder in the site, and its own name.
 LANGUAGES = {"en": ("", "English"), "zh_CN": ("zh", "中文"), "ru": ("ru", "Русский")}
+
+# Labels that the theme writes into its templates in English: of its buttons, and of their icons.
+LABELS = (
+    r'(?<=aria-label=")(?:Toggle [^"{}]+)(?=")',
+    r"(?<=<title>)[^<>{}]+(?=</title>)",
+)
+
+
+class LabelsOfTheTheme(jinja2.ext.Extension):
+    """These labels can be translated, as the other words of the theme: in sphinx.po."""
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        for label in LABELS:
+            source = re.sub(label, lambda found: '{{ _("' + found[0] + '") }}', source)
+        return source
+
+
+class NamesOfFigures(SphinxTransform):
+    """In a translation, a figure among the outputs is named by its heading, as it is in English."""
+
+    default_priority = 500  # between the translation and the classes that say what has one
+
+    def apply(self, **keywords) -> None:
+        if self.config.language == "en":
+            return
+        for section in self.document.findall(nodes.section):
+            title = section.next_node(nodes.title)
+            if title is None or not title.get("translated"):
+                continue
+            outputs = (n for n in section.children if "cell" in n.get("classes", []))
+            for image in (image for cell in outputs for image in cell.findall(nodes.image)):
+                image["alt"] = re.split(r"[:：]\s*", title.astext(), maxsplit=1)[-1]
+                image["translated"] = True
 
 
 def root_of_site(pagename: str, language: str) -> str:
@@ -47,15 +82,17 @@ def is_english(app: Sphinx, pagename: str, address: str) -> bool:
 
 
 def mark_english(app: Sphinx, pagename: str, context: dict) -> None:
-    """Say of the links in a translated page which ones lead to English. pages.css shows it."""
+    """Say which links lead to English, in the menu and in a translated page: see pages.css."""
     link = re.compile(r'<a (class="[^"]*\binternal\b[^"]*" href="([^"#]+))')
 
     def marked(match: re.Match) -> str:
         english = is_english(app, pagename, match[2])
         return f'<a hreflang="en" {match[1]}' if english else match[0]
 
-    for part in ("body", "furo_navigation_tree"):
-        context[part] = link.sub(marked, context[part])
+    context["furo_navigation_tree"] = link.sub(marked, context["furo_navigation_tree"])
+    if context.get("translation", "none") == "none":
+        return
+    context["body"] = link.sub(marked, context["body"])
     for part in ("next", "prev"):
         neighbour = context[part]
         if neighbour and is_english(app, pagename, neighbour["link"]):
@@ -107,12 +144,19 @@ def frame(app: Sphinx, pagename: str, templatename: str, context: dict, doctree)
         }
     if context.get("body"):
         context["body"] = breakable(context["body"])
-    if language != "en" and doctree is not None:
-        context["translation"] = translation(doctree)
-        if context["translation"] != "none":
-            mark_english(app, pagename, context)
+    if language != "en":
+        if doctree is not None:
+            context["translation"] = translation(doctree)
+        mark_english(app, pagename, context)
+
+
+def translate_labels(app: Sphinx) -> None:
+    if app.builder.format == "html":
+        app.builder.templates.environment.add_extension(LabelsOfTheTheme)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_transform(NamesOfFigures)
+    app.connect("builder-inited", translate_labels)
     app.connect("html-page-context", frame, priority=900)  # after the theme has made its menu
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -15,6 +15,8 @@ from .test_links import read
 LOCALE = pages.SETTINGS / "locale"
 FOLDERS = {"zh_CN": "zh", "ru": "ru"}
 NAMES = {"zh_CN": "中文", "ru": "Русский"}
+MARKS = {"zh_CN": "（英文）", "ru": "(англ.)"}
+IN_FIGURES = {"zh_CN": "图中的文字为英文", "ru": "надписи на рисунках — на английском"}
 TRANSLATED = [
     "README",
     "lessons",
@@ -120,7 +122,8 @@ def test_translated_paragraphs_are_shown_and_other_pages_say_so(visitor, languag
     plain = [m.string for m in messages(language, page) if not re.search(r"[`*\[]", m.string)]
     assert plain and [text for text in plain if len(text) > 30 and text not in shown] == []
     assert visitor.page.locator("article p.untranslated").count() == 0
-    assert visitor.page.locator(".translation-note").count() == 0
+    notes = visitor.page.locator(".translation-note").all_inner_texts()
+    assert [IN_FIGURES[language] in note for note in notes] == ([True] if page[0] == "0" else [])
     visitor.open(f"{FOLDERS[language]}/docs/GLOSSARY.html")
     expect(visitor.page.locator(".translation-note")).to_be_visible()
 
@@ -129,23 +132,72 @@ def test_translated_paragraphs_are_shown_and_other_pages_say_so(visitor, languag
 LINKS = """() => [...document.querySelectorAll(
     "article a.internal, .sidebar-tree a.internal, .related-pages a")]
     .filter(link => link.pathname.endsWith(".html") && link.pathname !== location.pathname)
-    .map(link => [link.href, link.closest("article")
-        ? getComputedStyle(link.querySelector(".card-title") || link, "::after").content
-        : link.querySelector(".in-english") || link.hreflang ? "marked" : ""])"""
+    .map(link => [link.href, getComputedStyle(
+        link.querySelector(".card-title, .in-english") || link, "::after").content])"""
 
 
 @of_each
 def test_links_to_pages_in_english_are_marked(visitor, language, page):
     visitor.open(f"{FOLDERS[language]}/{page}.html")
     found = visitor.page.evaluate(LINKS)
-    mark = {"zh_CN": "（英文）", "ru": "(англ.)"}[language]
+    mark = MARKS[language]
     targets = set()
     for address, shown in found:
         path = address.partition("#")[0].removeprefix(f"{visitor.address}/")
         target = path.removeprefix(f"{FOLDERS[language]}/").removesuffix(".html")
         targets.add(target)
-        assert (shown == "marked" or mark in shown) == (target not in TRANSLATED), address
+        assert (mark in shown) == (target not in TRANSLATED), address
     assert targets & set(TRANSLATED) and targets - set(TRANSLATED)
+
+
+@pytest.mark.parametrize("language", list(FOLDERS))
+@pytest.mark.parametrize("page", ["docs/GLOSSARY", "search"])
+def test_the_menu_marks_them_on_every_page(visitor, language, page):
+    visitor.open(f"{FOLDERS[language]}/{page}.html")
+    links = visitor.page.locator(".sidebar-tree a.internal")
+    content = "links => links.map(link => getComputedStyle(link, '::after').content)"
+    marked = [MARKS[language] in shown for shown in links.evaluate_all(content)]
+    assert sum(marked) > 20 and len(marked) - sum(marked) >= len(TRANSLATED) - 1
+
+
+# What the frame of a page says: its text, and the labels that a screen reader reads aloud.
+FRAME = """() => {
+    const said = [];
+    const texts = document.createTreeWalker(document, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+        const parent = texts.currentNode.parentElement;
+        if (!parent.closest("head, script, style, template, article, .toc-tree, .sidebar-tree a, "
+                + ".sidebar-brand, .brand, .languages, a[href^=http]"))
+            said.push(texts.currentNode.data.trim());
+    }
+    for (const name of ["aria-label", "alt", "title", "placeholder", "data-tooltip"])
+        for (const one of document.querySelectorAll(`body [${name}]`))
+            said.push(one.getAttribute(name));
+    return said.filter(text => text);
+}"""
+NAMES_IN_ENGLISH = {"durable_checkpoint", "'s"}
+
+
+@pytest.mark.parametrize("language", list(FOLDERS))
+@pytest.mark.parametrize("page", ["01_checkpoint_improvements", "lessons", "search"])
+def test_buttons_labels_and_names_of_figures_are_translated(visitor, language, page):
+    visitor.open(f"{FOLDERS[language]}/{page}.html")
+    visitor.page.wait_for_timeout(500)  # the copy buttons come last
+    said = set(visitor.page.evaluate(FRAME)) - NAMES_IN_ENGLISH
+    english_letters = [text for text in said if re.search(r"[a-z]{3}", text)]
+    assert [text for text in english_letters if text.isascii()] == []
+    assert len(said) > 15
+
+
+@pytest.mark.parametrize("language", list(FOLDERS))
+@pytest.mark.parametrize("page", [page for page in TRANSLATED if page[0].isdigit()])
+def test_a_figure_is_named_by_the_heading_above_it(visitor, language, page):
+    visitor.open(f"{FOLDERS[language]}/{page}.html")
+    (name,) = visitor.page.evaluate(
+        "() => [...document.querySelectorAll('.cell_output img')].map(image => image.alt)"
+    )
+    look = next(m.string for m in messages(language, page) if m.id.startswith("Look: "))
+    assert re.split(r"[:：]\s*", look, maxsplit=1)[1] == name
 
 
 def test_no_link_of_a_page_in_english_is_marked(visitor):
