@@ -191,7 +191,7 @@ def durable_training(block: str, crash: bool, trained_epochs: int = 4):
         return fit(*arguments, **options)
 
     model.fit = shorter
-    names = {"keras": keras, "model": model, "x": x, "y": y}
+    names = {"keras": keras, "model": model, "x": x, "y": y, "build_model": lambda: model}
     if "x_validation" in block:
         names |= {"x": x[:514], "y": y[:514], "x_validation": x[514:], "y_validation": y[514:]}
         block = block.replace("save_freq=100", "save_freq=10")
