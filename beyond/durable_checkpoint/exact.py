@@ -52,8 +52,9 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
     - With `ShuffledBatches` in `track`, a backup in mid-epoch is taken up at the next batch. With
       data of which the position is unknown (arrays, generators, `tf.data`, a `ShuffledBatches` not
       in `track`) backups are made between epochs only, which a warning says if `save_freq` asks for
-      others: a batch is never trained twice. In which order such data comes again is up to it.
-      The stock callback begins the epoch anew, with the weights of its middle.
+      others: a batch is never trained twice. In which order such data comes again is up to it; a
+      generator, which Keras reads ahead, goes on with other rows. The stock callback begins the
+      epoch anew, with the weights of its middle.
     - Files are replaced as `DurableCheckpoint` does it, in the background, and two generations are
       kept: if the newer one is damaged, training goes on from the older, and one line says so.
     - A backup of another network, optimizer, backend or order of the data is refused.
@@ -207,9 +208,9 @@ class ExactBackupAndRestore(keras.callbacks.BackupAndRestore):
                 )
         if self._data is not None:
             self._data.start(epoch, batch)
-        validation = fits.validation_data_of_this_fit()
-        if isinstance(validation, ShuffledBatches) and validation is not self._data:
-            validation.start(epoch)  # else it would begin anew with its first order
+        for given in fits.data_of_this_fit():
+            if isinstance(given, ShuffledBatches) and given is not self._data:
+                given.start(epoch)  # else it would begin anew with its first order
         for thing in self.track:
             if isinstance(thing, DurableCheckpoint):
                 thing.batches_before = batch

@@ -86,12 +86,12 @@ def of_this_fit(kind: type) -> list:
     ]
 
 
-def validation_data_of_this_fit() -> object:
-    """What the `fit` that is calling a callback just now was given as `validation_data`."""
+def data_of_this_fit() -> tuple[object, object]:
+    """`x` and `validation_data` of the `fit` that is calling a callback just now."""
     for frame in _frames_of_keras(sys._getframe()):
         if frame.f_code.co_name == "fit" and "validation_data" in frame.f_locals:
-            return frame.f_locals["validation_data"]
-    return None
+            return frame.f_locals.get("x"), frame.f_locals["validation_data"]
+    return None, None
 
 
 def is_running_in(frame: types.FrameType | None, model: keras.Model) -> bool:
