@@ -100,6 +100,11 @@ def test_models_in_a_list_are_models(line, new):
     becomes(HEAD + lists, line, new)
 
 
+def test_another_thing_that_saves_is_no_model():
+    line = "saver = tf.train.Checkpoint(net=model)\nsaver.save('saved/net')"
+    becomes("import tensorflow as tf\nx = tf.keras.optimizers.SGD(lr=0.1)\n", line, line)
+
+
 def test_the_folder_of_a_saved_model_is_made(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = """

@@ -5,7 +5,7 @@ import libcst as cst
 from ..classes import MODELS
 from ..literals import literal
 from ..names import dotted
-from ..origins import is_model
+from ..origins import is_model, made_as_model
 from ..paths import ends
 from .base import CallRule
 from .generators import of_a_model
@@ -63,7 +63,10 @@ class FolderOfWeights(CallRule):
         found = ends(call.script, args[0].value) if args else []
         if not any("/" in text and not text.endswith(FILES) for _, text, _ in found):
             return
-        if call.method == "save" and not call.script.uses_tensorflow_keras:
+        of_tensorflow = call.script.uses_tensorflow_keras
+        if call.method == "save" and not (
+            of_tensorflow and made_as_model(call.script, call.receiver)
+        ):
             return
         system, text = call.script.need_module("os"), literal(args[0].value)
         folder = f"{system}.path.dirname({call.code(args[0].value)})"
