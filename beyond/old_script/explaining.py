@@ -124,7 +124,11 @@ def last_message(text: str) -> str:
     lines = text.strip().splitlines()
     for index in range(len(lines) - 1, -1, -1):
         if re.match(r"(?:\w+\.)*\w*(?:Error|Exception|Warning|Interrupt)\b", lines[index]):
-            return "\n".join(lines[index:])[:2000]
+            said = "\n".join(lines[index:])
+            around, found, inner = said.rpartition("Exception encountered: ")
+            if found and "could not be deserialized" in around:
+                said = f"{lines[index].partition(':')[0]}: {inner}"
+            return said[:2000]
     return text[-2000:]
 
 

@@ -293,6 +293,16 @@ class CrashAt(keras.callbacks.Callback):
             raise Crash
 
 
+def trains_without_backups():
+    """Whether stock Keras trains the stateful network on batches of which it knows no size."""
+    batches = ShuffledBatches(X.reshape(48, 4, 2), Y, 8, seed=1)
+    try:
+        stateful().fit(batches, shuffle=False, verbose=0)
+    except Exception:  # noqa: BLE001 -- whatever it is, this release cannot
+        return False
+    return True
+
+
 def train(make, folder, seed, save_freq, crash=None, epochs=2):
     """One process's part of a training. Returns bits and history if it was not interrupted."""
     keras.utils.set_random_seed(seed)
@@ -325,6 +335,8 @@ def train(make, folder, seed, save_freq, crash=None, epochs=2):
 def test_interrupted_it_ends_in_the_same_bits(tmp_path, kind, save_freq):
     """An epoch has 6 batches. With 4, the backup is in the middle of the second one."""
     make = KINDS.get(kind, built_at_the_first_batch)
+    if make is stateful and keras.__version__.startswith("3.12.") and not trains_without_backups():
+        pytest.skip("this release cannot train stateful layers on a PyDataset")
     whole = train(make, tmp_path / "whole", 1, save_freq)
     assert train(make, tmp_path / "b", 1, save_freq, crash=10) is None
     assert train(make, tmp_path / "b", 2, save_freq) == whole

@@ -94,6 +94,14 @@ def test_a_key_that_is_a_number_is_of_keras_where_keras_says_so():
     assert old_script.explain("KeyError: 7") == []
 
 
+def test_of_a_model_that_cannot_be_read_the_innermost_reason_counts():
+    whole = "TypeError: <class 'keras.src.models.functional.Functional'> could not be deserialized "
+    whole += "properly. Please ensure that components are explicitly deserialized.\n\nconfig={"
+    whole += "'loss': 'mse', " * 300 + "}\n\nException encountered: {}\n"
+    inner = "Could not locate function 'mine'. Make sure custom classes and functions are decorated"
+    assert "Could not locate" in old_script.explain(whole.replace("{}", inner))[0].heading
+
+
 def test_a_whole_traceback(capsys):
     text = 'Traceback (most recent call last):\n  File "a.py", line 3, in <module>\n    model.fit\n'
     text += "AttributeError: 'Sequential' object has no attribute 'fit_generator'\n"

@@ -51,6 +51,13 @@ def test_a_function_that_is_found_stays(line):
     assert "register" not in rewritten(MODEL + line).text
 
 
+def test_the_function_of_the_shape_is_registered_too():
+    text = MODEL.replace("def other(v):\n    return v", "def shape_of(shape):\n    return shape")
+    text = text.replace("Lambda(doubled, ", "Lambda(doubled, output_shape=shape_of, ")
+    result = rewritten(text + "load_model('m.h5')")
+    assert result.text.count("register_keras_serializable()\ndef ") == 2
+
+
 # Functions of which the name does not say which is meant.
 SEVERAL = {
     "in a function": "def build():\n    def twice(v):\n        return v * 2\n    Lambda(twice)\n",

@@ -79,10 +79,10 @@ def _in_a_lambda(script, name):
     """Whether a function of the script is that of a `Lambda` layer."""
     for call in script.facts.calls:
         if script.names.full(call.func) == "keras.layers.Lambda":
-            given = argument(call, "function", 0)
-            same = isinstance(given, cst.Name) and given.value == name.value
-            if same and script.binder(given) is script.binder(name):
-                return True
+            for given in argument(call, "function", 0), argument(call, "output_shape", 1):
+                same = isinstance(given, cst.Name) and given.value == name.value
+                if same and script.binder(given) is script.binder(name):
+                    return True
     return False
 
 
