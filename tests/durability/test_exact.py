@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 
@@ -393,19 +394,23 @@ class Say(keras.callbacks.Callback):
 folder = pathlib.Path({str(tmp_path)!r})
 print(resuming.train(folder, {arguments.get("save_freq", 1)!r}, watch=Say)["digest"], flush=True)
 """
-    run = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    heard = []
-    for line in run.stdout:
-        heard.append(line.strip())
-        if condition(heard):
+    heard, said = [], tmp_path / "stderr"
+    with said.open("w") as file:
+        run = subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=file, text=True
+        )
+    too_late = threading.Timer(150, run.kill)
+    too_late.start()
+    for line in run.stdout:  # to the end: `communicate` would not give what was read ahead
+        heard += line.split()
+        if numbers and condition(heard):
             for number in numbers:
                 run.send_signal(number)
                 time.sleep(0.3)  # two at once would arrive as one
-            break
-    rest, errors = run.communicate(timeout=120)
-    return run.returncode, heard + rest.split(), errors
+            numbers = ()
+    run.wait()
+    too_late.cancel()
+    return run.returncode, heard, said.read_text()
 
 
 @pytest.mark.parametrize(
