@@ -5,6 +5,7 @@ import pytest
 from lines_that_change import becomes, rewritten
 
 HEAD = """
+from keras import backend as K
 from keras.layers import Dense, Input
 from keras.models import Model
 rows = Input((4,))
@@ -27,6 +28,10 @@ LINES = {
     "net.train_on_batch(x, [t, t], weights)": (f"net.train_on_batch(x, [t, t], {NEW})", ""),
     "net.fit(x, [t, t], validation_data=(v, targets, weights))": (
         f"net.fit(x, [t, t], validation_data=(v, {TARGETS}, {NEW}))",
+        "",
+    ),
+    "net.fit(x, [K.square(t), t], sample_weight={'a': K.abs(t), 'b': t})": (
+        "net.fit(x, [ops.square(t), t], sample_weight=in_order(net, {'a': ops.abs(t), 'b': t}))",
         "",
     ),
     "net.fit(x, [t, t], sample_weight=[t, t])": ("net.fit(x, [t, t], sample_weight=[t, t])", ""),

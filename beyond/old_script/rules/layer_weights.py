@@ -39,7 +39,7 @@ SETTINGS = {
     "sigma": "stddev",
 }
 RECURRENT = {f"keras.layers.{name}" for name in ("LSTM", "GRU", "SimpleRNN")}
-# Optimizer's variables that Theano's `get_value` was called for.
+# What gives lists of weights; names of weights; variables of an optimizer.
 LISTS = {"weights", "trainable_weights", "non_trainable_weights", "params"}
 NAMES_OF_WEIGHTS = {"kernel", "bias", "embeddings", "gamma", "beta", "recurrent_kernel"}
 OF_OPTIMIZER = ("lr", "learning_rate", "iterations")

@@ -55,13 +55,18 @@ class NamedWeights(CallRule):
         if _is_sometimes_one(script, weights) and of_a_model(call):
             self._say(call, False)
         elif _dictionaries(script, weights) and of_a_model(call):
-            targets = argument(original, "y", 1)
-            new = self._in_order(call, targets, weights)
-            for name, place, given in (("y", 1, 0), ("sample_weight", PLACES[call.method], 1)):
-                old = call.code((targets, weights)[given])
-                if new is not None and new[given] != old:
-                    call.put_value(name, place, new[given])
-                    call.change(f"{name}={old}", f"{name}={new[given]}", WHY)
+            targets, places = argument(original, "y", 1), (1, PLACES[call.method])
+            now = [
+                _code(script, call.value(name, place))
+                for name, place in zip(("y", "sample_weight"), places, strict=True)
+            ]
+            new = self._in_order(call, targets, weights, now)
+            for name, place, old, made in zip(
+                ("y", "sample_weight"), places, now, new or now, strict=True
+            ):
+                if made != old:
+                    call.put_value(name, place, made)
+                    call.change(f"{name}={old}", f"{name}={made}", WHY)
         self._validation(call)
 
     def _validation(self, call):
@@ -74,14 +79,18 @@ class NamedWeights(CallRule):
                 self._say(call, False)
         if len(parts) != 3 or not _dictionaries(call.script, parts[2]) or not of_a_model(call):
             return
-        new = self._in_order(call, parts[1], parts[2])
+        now = [_code(call.script, one.value) for one in call.value("validation_data").elements]
+        new = self._in_order(call, parts[1], parts[2], now[1:])
         if new is not None:
-            made = f"({call.code(parts[0])}, {new[0]}, {new[1]})"
+            made = f"({now[0]}, {new[0]}, {new[1]})"
             call.put("validation_data", made)
             call.change(f"validation_data={call.code(given)}", f"validation_data={made}", WHY)
 
-    def _in_order(self, call, targets, weights):
-        """The code of targets and weights as lists; None if that cannot be seen."""
+    def _in_order(self, call, targets, weights, now):
+        """The code of targets and weights as lists; None if that cannot be seen.
+
+        `now` is their code after the changes inside of them.
+        """
         script, name = call.script, call.code(call.receiver)
         made = script.facts.flow.calls(call.receiver)
         counts = {outputs(script, one) for one in made}
@@ -92,11 +101,8 @@ class NamedWeights(CallRule):
         whole = all(_size(one) == count for one in _dictionaries(script, weights))
         if count and whole and dotted(call.receiver) and (by_name or listed or count == 1):
             script.define("in_order", HELPER)
-            old = call.code(targets)
-            return (
-                f"in_order({name}, {old})" if by_name else old,
-                f"in_order({name}, {call.code(weights)})",
-            )
+            old, weights = now
+            return f"in_order({name}, {old})" if by_name else old, f"in_order({name}, {weights})"
         if count or not made or not all(_is_a_dictionary(script, one) for one in made):
             self._say(call, bool(count))
         return None
@@ -147,6 +153,10 @@ def _count(script, node, depth=0):
     full = [script.names.full(one.func) for one in made]
     one = full and all(name.startswith("keras.layers.") for name in full)
     return int(bool(one) and "keras.layers.Lambda" not in full)
+
+
+def _code(script, node):
+    return "" if node is None else script.module.code_for_node(node)
 
 
 def _dictionaries(script, node):
