@@ -6,37 +6,23 @@ from ..literals import literal
 from ..names import dotted
 from ..origins import is_layer, is_optimizer
 from .base import CallRule, ExpressionRule
+from .layers import RENAMED
 
 WHY = "its name since Keras 2"
 ORDER = ("W", "b")
 DENSE_LIKE = ("keras.layers.Dense", "keras.layers.Conv")
 SEPARABLE = {"keras.layers.SeparableConv2D", "keras.layers.SeparableConvolution2D"}
 
+# Arguments of Keras 1 that no attribute of a layer had, or that mean something else there.
+NO_SETTINGS = {"init", "bias", "beta_init", "gamma_init", "input_dtype"}
 # Keras 1 -> today.
-SETTINGS = {
-    "output_dim": "units",
-    "nb_filter": "filters",
+SETTINGS = {old: new for old, new in RENAMED.items() if old not in NO_SETTINGS} | {
     "nb_row": "kernel_size[0]",
     "nb_col": "kernel_size[1]",
     "filter_length": "kernel_size[0]",
-    "border_mode": "padding",
-    "subsample": "strides",
     "subsample_length": "strides[0]",
-    "atrous_rate": "dilation_rate",
     "pool_length": "pool_size[0]",
     "stride": "strides[0]",
-    "inner_init": "recurrent_initializer",
-    "inner_activation": "recurrent_activation",
-    "W_regularizer": "kernel_regularizer",
-    "U_regularizer": "recurrent_regularizer",
-    "b_regularizer": "bias_regularizer",
-    "W_constraint": "kernel_constraint",
-    "U_constraint": "recurrent_constraint",
-    "b_constraint": "bias_constraint",
-    "dropout_W": "dropout",
-    "dropout_U": "recurrent_dropout",
-    "p": "rate",
-    "sigma": "stddev",
 }
 RECURRENT = {f"keras.layers.{name}" for name in ("LSTM", "GRU", "SimpleRNN")}
 # What gives lists of weights; names of weights; variables of an optimizer.
@@ -131,12 +117,12 @@ class SettingsByText(CallRule):
             or name == "output_dim"
             or (asks == "setattr" and (not made or made & RECURRENT))
         ):
-            said = f"{script.code(call.original)}: {name} is {new or 'gone'} today"
+            said = f"{name} is {new or 'gone'} today"
             if name == "W" and not made:
-                said = (
-                    f"{script.code(call.original)}: W is kernel today, embeddings in an Embedding"
-                )
-            script.undecided(call.original, said, always=bool(made))
+                said = "W is kernel today, embeddings in an Embedding"
+            script.undecided(
+                call.original, f"{script.code(call.original)}: {said}", always=bool(made)
+            )
             return
         text = given.with_changes(value=given.value.replace(name, new))
         call.put_positional(1, text)

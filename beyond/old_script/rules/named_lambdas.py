@@ -5,11 +5,9 @@ import libcst as cst
 from ..calls import argument
 from ..literals import literal
 from .base import ExpressionRule
+from .saving import LambdaModels, LambdaStructures
 
-MAKERS = {f"keras.models.{name}" for name in ("load_model", "clone_model", "model_from_json")}
-MAKERS |= {"keras.models.model_from_yaml", "keras.saving.load_model"}
-MAKERS |= {f"keras.{name}.from_config" for name in ("Model", "Sequential")}
-MAKERS |= {f"keras.models.{name}.from_config" for name in ("Model", "Sequential")}
+MAKERS = {*LambdaStructures.functions, *LambdaModels.functions, "keras.saving.load_model"}
 SCOPES = ("get_custom_objects", "custom_object_scope", "CustomObjectScope")
 
 

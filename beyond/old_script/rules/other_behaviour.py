@@ -11,11 +11,6 @@ PER_BATCH = {"on_batch_end", "on_train_batch_end"}
 NOT_QUANTITIES = {"batch", "size"}
 
 
-def of_today(script) -> bool:
-    """Whether a script is seen to be for Keras 3, which behaves as Keras 3 does."""
-    return script.facts.keras_3
-
-
 class BatchLogs(ExpressionRule):
     """Tell of quantities of a batch, which are means of the epoch so far today.
 
@@ -40,7 +35,7 @@ class BatchLogs(ExpressionRule):
     )
 
     def expression(self, original, updated, script):
-        if of_today(script):
+        if script.facts.keras_3:
             return
         if isinstance(original, cst.FunctionDef):
             self._method(original, script)
@@ -201,7 +196,7 @@ class ColumnsOfLogs(CallRule):
         if "acc" not in script.metrics:
             renamed |= {"acc": "accuracy", "val_acc": "val_accuracy"}
         names = sorted({name for name in read if name in renamed})
-        if names and not of_today(script):
+        if names and not script.facts.keras_3:
             pairs = ", ".join(f"{name!r} is {renamed[name]!r}" for name in names)
             said = f"a column of this file has another name today: {pairs}"
             script.silent(call.original, said)

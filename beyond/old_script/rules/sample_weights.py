@@ -123,7 +123,7 @@ def outputs(script, call: cst.Call) -> int:
     """
     if script.names.full(call.func) not in ("keras.Model", "keras.models.Model"):
         return 0
-    given = argument(call, "output") or argument(call, "outputs", 1)
+    given = _outputs_of(call)
     values = [given] if not isinstance(given, cst.Name) else script.facts.flow.values(given)
     grows = any(
         dotted(one.func) in (f"{dotted(given)}.append", f"{dotted(given)}.extend")
@@ -131,6 +131,10 @@ def outputs(script, call: cst.Call) -> int:
     )
     counts = {_count(script, one) for one in values}
     return counts.pop() if len(counts) == 1 and not grows else 0
+
+
+def _outputs_of(call):
+    return argument(call, "output") or argument(call, "outputs", 1)
 
 
 def _count(script, node, depth=0):
@@ -173,8 +177,7 @@ def _is_sometimes_one(script, node):
 
 def _is_a_dictionary(script, call):
     """Whether the outputs of a model are a dictionary."""
-    given = argument(call, "output") or argument(call, "outputs", 1)
-    return bool(_dictionaries(script, given))
+    return bool(_dictionaries(script, _outputs_of(call)))
 
 
 def _is_dictionary(node):
