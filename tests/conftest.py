@@ -146,6 +146,24 @@ def with_weights_of(model, first):
     return first
 
 
+@pytest.fixture(autouse=True)
+def objects_of_keras(request):
+    """Keras's table of registered classes and functions: a rewritten script leaves nothing there.
+
+    Classes of modules that a test imports first stay: an import does not register them twice.
+    """
+    keras = sys.modules.get("keras")
+    before = dict(keras.saving.get_custom_objects()) if keras else {}
+    yield
+    if "keras" in sys.modules and request.path.parent.name == "old_script":
+        objects = sys.modules["keras"].saving.get_custom_objects()
+        for name, made in list(objects.items()):
+            module = sys.modules.get(made.__module__)
+            if name not in before and getattr(module, made.__name__, None) is not made:
+                del objects[name]
+        objects.update(before)
+
+
 @pytest.fixture(scope="session")
 def results() -> dict[str, dict]:
     """Script -> content of its result.json."""

@@ -59,10 +59,66 @@ class BatchLogs(ExpressionRule):
 
 
 def _asks(script, body, logs):
-    """Whether a quantity is taken from `logs`."""
-    asked = rf"\b{re.escape(logs)}(?:\.get\(|\[)\s*(?:(['\"])(?P<key>\w+)\1)?"
-    found = [one["key"] for one in re.finditer(asked, script.code(body))]
-    return any(key not in NOT_QUANTITIES for key in found)
+    """Whether a quantity is taken from `logs`, or `logs` is kept or given away as a whole."""
+    reading = _Reading(logs)
+    body.visit(reading)
+    return bool(reading.keys - NOT_QUANTITIES)
+
+
+class _Reading(cst.CSTVisitor):
+    """What code takes from the dictionary `logs`; `*` if it may be anything."""
+
+    def __init__(self, logs):
+        super().__init__()
+        self.logs = logs
+        self.keys = set()
+
+    def _is_logs(self, node):
+        return isinstance(node, cst.Name) and node.value == self.logs
+
+    def _read(self, key):
+        text = key.evaluated_value if isinstance(key, cst.SimpleString) else "*"
+        self.keys.add(text)
+
+    def visit_Name(self, node):
+        if self._is_logs(node):
+            self.keys.add("*")
+
+    def visit_Subscript(self, node):
+        if not self._is_logs(node.value):
+            return True
+        index = node.slice[0].slice
+        self._read(index.value if isinstance(index, cst.Index) else None)
+        return False
+
+    def visit_Call(self, node):
+        if not isinstance(node.func, cst.Attribute):
+            return True
+        if self._is_logs(node.func.value) and node.func.attr.value == "get" and node.args:
+            self._read(node.args[0].value)
+            return False
+        return node.func.attr.value not in PER_BATCH  # `super()` gets them as they are
+
+    def visit_Attribute(self, node):
+        if not (self._is_logs(node.value) and node.attr.value == "keys"):
+            node.value.visit(self)
+        return False
+
+    def visit_Arg(self, node):
+        node.value.visit(self)
+        return False
+
+    def visit_Assign(self, node):  # `logs = logs or {}` reads nothing
+        return not any(self._is_logs(target.target) for target in node.targets)
+
+    def visit_Comparison(self, node):  # `logs is None`, `"size" in logs`
+        return not any(self._is_logs(side) for side in (node.left, node.comparisons[0].comparator))
+
+    def visit_If(self, node):
+        for part in (node.test, node.body, node.orelse):
+            if part is not None and not self._is_logs(part):
+                part.visit(self)
+        return False
 
 
 class SeedOfTensorFlow(CallRule):
