@@ -111,8 +111,9 @@ weights if the new value is better.
 
 - The tutorials' `val_acc` is called `val_accuracy` today. If the name does not exist and you
   pass a `mode`, Keras only warns and saves *every* epoch.
-- `mode="max"` says that more is better. With `"min"` Keras keeps the worst model and gives no
-  warning.
+- `mode="max"` says that more is better; the tutorials write it. With `"min"` Keras keeps the worst
+  model and gives no warning. In your own code leave `mode` out for a metric of Keras: then a
+  misspelt `monitor` is an error (script 07).
 - The file name, `FILE` in the settings, contains epoch and score, so no file overwrites another.
   `{epoch:02d}` pads to two digits only: in an alphabetical list epoch 100 comes before epoch 99,
   and the last name is not the newest file.

@@ -23,13 +23,13 @@ outlives the machine.
 Network, batch size and number of epochs are Aveek Saha's. The article names no data; we chose Pima.
 By default the checkpoints go to `out/` and every run starts afresh. To keep them, and to resume
 from them later, name a folder. The script never clears a folder that you name. In Colab, mount
-Google Drive, make the folder, then run
+Google Drive, make the folder, then run in a cell, in the folder of this repository:
 
-    CHECKPOINT_DIR="/content/gdrive/My Drive/model" python 06_resume_training.py
+    !CHECKPOINT_DIR="/content/gdrive/My Drive/model" python 06_resume_training.py
 
-The quotes are there for the space in the name. Drive uploads with a delay, so the last file or two
-may be missing when the machine is taken away. End the old runtime before you resume in a new one:
-two trainings must not write into one folder.
+In a terminal, leave out the exclamation mark. The quotes are there for the space in the name.
+Drive uploads with a delay, so the last file or two may be missing when the machine is taken away.
+End the old runtime before you resume in a new one: two trainings must not write into one folder.
 """
 
 # %%

@@ -5,7 +5,7 @@
 After this lesson you can keep the best epoch of a training that runs too long, lower the learning
 rate on the way, and stop early. A network that trains for too long learns its training rows by
 heart and gets worse on all others. This is *overtraining*, and nobody knows beforehand when it
-begins. Without the three callbacks of this lesson you are left with the last epoch, which is worse
+begins. Without the callbacks of this lesson you are left with the last epoch, which is worse
 than an earlier one. Rows that had no part in the training tell by how much.
 
 - Run:    `python 08_stop_overtraining.py` (in practice, 25 minutes to read)

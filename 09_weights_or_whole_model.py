@@ -135,8 +135,8 @@ json_file.write_text(model.to_json())
 A `.keras` file is a zip archive of three files: which Keras wrote it and when, the structure as
 JSON, and the weights as HDF5, a format for named arrays. A `.weights.h5` file is that third file
 alone. In both, the optimizer's variables are stored next to the weights of the layers:
-`save_weights_only` leaves out the structure, not the optimizer. So it does not save space, as the
-Towards Data Science article expects. It saves the few kilobytes of the structure.
+`save_weights_only` leaves out the structure, not the optimizer. The Towards
+Data Science article expects that it saves space. It saves only the few kilobytes of the structure.
 
 In the printed list, `layers/dense/vars/0` are the weights of the first layer and `vars/1` its
 biases. The optimizer's variable 0 counts the steps, and variable 1 is the learning rate. Then come
@@ -274,9 +274,10 @@ written. Today it saves the layer and silently drops the vocabulary. The file lo
 error, but the layer knows no word, and the first name you put to it raises an error.
 
 One line notices this. Where you load the model, compare the vocabulary of its layer with the one
-that was saved, or, if you do not have that, with `["[UNK]"]`, which means empty. If you must use
-weights and JSON, write `TextVectorization(vocabulary=words)` instead of calling `adapt`. Then the
-words are stored in the JSON.
+that was saved. If you do not have that, look whether it has words at all: an empty one is
+`["[UNK]"]`, or `["", "[UNK]"]` for the default `output_mode`. If you must use weights and JSON,
+write `TextVectorization(output_mode="multi_hot", vocabulary=vocabulary)` instead of calling
+`adapt`. Then the words are stored in the JSON.
 """
 
 

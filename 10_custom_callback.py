@@ -13,7 +13,7 @@ to take care of, because a callback that deletes the wrong file does more harm t
 - Writes: `out/10_custom_callback/`: the `.keras` files that are kept, `life_of_each_file.png`,
   `result.json`
 - From:   the Towards Data Science article on overtraining
-- Next:   `beyond/11_survive_a_crash.py` saves so that a crash loses nothing
+- Next:   `beyond/13_background_checkpoint.py` saves while the training goes on
 """
 
 # %% [markdown]

@@ -98,7 +98,14 @@ def distribution() -> str:
             continue
         cuts = statistics.quantiles(values, n=40, method="inclusive")
         cells = [f"{number:.3f}" for number in (statistics.median(values), cuts[0], cuts[-1])]
-        rows.append([experiment, quantity.replace("_", " "), *cells, f"{max(values):.3f}"])
+        rows.append(
+            [
+                EXPERIMENTS.get(experiment, experiment),
+                quantity.replace("_", " "),
+                *cells,
+                f"{max(values):.3f}",
+            ]
+        )
     return table(["experiment", "quantity", "median", "2.5 %", "97.5 %", "highest"], rows)
 
 
@@ -115,10 +122,10 @@ def luck() -> str:
         ["difference, mean of the runs", "accuracy"],
         [
             [
-                "best epoch: on the rows that chose it, less on rows that did not",
+                "best epoch: on the rows that chose it, minus on rows that did not",
                 mean(best, judged),
             ],
-            ["on rows that did not choose: the best epoch, less the last one", mean(judged, last)],
+            ["on rows that did not choose: the best epoch, minus the last one", mean(judged, last)],
         ],
     )
 

@@ -320,7 +320,11 @@ class OneGpu(CallRule):
         model = call.value("model", 0)
         if model is not None:
             call.replace(call.code(model))
-            call.change("multi_gpu_model(…)", call.code(model), "the function is gone")
+            call.change(
+                "multi_gpu_model(…)",
+                call.code(model),
+                "the function is gone; this trains on one device",
+            )
 
 
 class ResetStates(CallRule):
