@@ -59,8 +59,9 @@ def _optimizer(loaded, places, restored):
         raise _unproved(f"its optimizer is {type(optimizer).__name__}")
     if _plain(optimizer.get_config()) != _plain(restored.optimizer.get_config()):
         raise _unproved("its optimizer has other arguments")
-    if int(optimizer.iterations) != (restored.steps or 0):
-        raise _unproved(f"its step count is {int(optimizer.iterations)}")
+    steps = int(keras.ops.convert_to_numpy(optimizer.iterations))
+    if steps != (restored.steps or 0):
+        raise _unproved(f"its step count is {steps}")
     for ours, theirs in zip(optimizer.variables, restored.optimizer.variables, strict=True):
         if not transforms.equal(*map(keras.ops.convert_to_numpy, (ours, theirs))):
             raise _unproved(f"the optimizer's {theirs.path} is not the one that was saved")

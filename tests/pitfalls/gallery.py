@@ -256,9 +256,14 @@ def fit_until(interrupt, model, callbacks, **options):
         fit(model, [*callbacks, interrupt], **options)
 
 
+def number(variable):
+    """The number in a variable that holds one. Before Keras 3.5, `float` does not take it."""
+    return keras.ops.convert_to_numpy(variable).item()
+
+
 def steps(model):
     """How many steps the optimizer has made."""
-    return int(model.optimizer.iterations)
+    return int(number(model.optimizer.iterations))
 
 
 def steps_in(path):

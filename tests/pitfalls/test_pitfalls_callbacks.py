@@ -9,6 +9,7 @@ from gallery import (
     fit_until,
     names_for,
     new_model,
+    number,
     pinned,
     same_weights,
     steps,
@@ -52,7 +53,7 @@ def test_plateau_begins_again(pitfall):
     fit_until(Interrupt(3), model, after, epochs=6)
     assert (before[0].wait, before[0].best) == (2, WORSENING[0])
     assert (after[0].wait, after[0].best) == (0, WORSENING[3])
-    assert float(model.optimizer.learning_rate) == np.float32(0.01)
+    assert number(model.optimizer.learning_rate) == np.float32(0.01)
 
     with pytest.raises(KeyboardInterrupt):
         interrupted = validating(new_model("sgd"), [*WORSENING[:3], KeyboardInterrupt])
@@ -60,7 +61,7 @@ def test_plateau_begins_again(pitfall):
     model = validating(new_model("sgd"), WORSENING[3:])
     remedied = pitfall.remedy(**names_for(model))
     assert remedied["plateau"].best == WORSENING[0]
-    assert float(model.optimizer.learning_rate) == np.float32(0.005)
+    assert number(model.optimizer.learning_rate) == np.float32(0.005)
 
 
 @pinned

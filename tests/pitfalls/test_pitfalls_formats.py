@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from gallery import BACKEND, fit, new_model, pinned, same_weights, some_data, steps
+from gallery import BACKEND, fit, new_model, number, pinned, same_weights, some_data, steps
 
 
 @pinned
@@ -43,7 +43,7 @@ def test_vocabulary_is_lost(pitfall):
 def test_legacy_file_takes_the_optimizer_away(pitfall):
     def optimizer_in(path):
         optimizer = keras.models.load_model(path).optimizer
-        return type(optimizer).__name__, int(optimizer.iterations)
+        return type(optimizer).__name__, number(optimizer.iterations)
 
     model = new_model()
     fit(model, epochs=2)

@@ -10,7 +10,18 @@ import durable_checkpoint
 import keras
 import numpy as np
 import pytest
-from gallery import DOCUMENT, cut, fit, names_for, new_model, pinned, same_weights, some_data, steps
+from gallery import (
+    DOCUMENT,
+    cut,
+    fit,
+    names_for,
+    new_model,
+    number,
+    pinned,
+    same_weights,
+    some_data,
+    steps,
+)
 
 
 def dense(*units, **options):
@@ -265,7 +276,7 @@ def test_compile_replaces_the_optimizer(pitfall):
 
     model = pitfall.remedy()["model"]
     fit(model)
-    assert steps(model) == 4 and float(model.optimizer.learning_rate) == pytest.approx(0.0001)
+    assert steps(model) == 4 and number(model.optimizer.learning_rate) == pytest.approx(0.0001)
 
 
 @pinned

@@ -41,6 +41,10 @@ def assertion_that_cannot_be_evaluated():
     assert raising(OSError("no file")) == 3
 
 
+def assertion_about_what_this_keras_lacks():
+    assert raising(TypeError("int() argument must be a string, not 'Variable'")) == 3
+
+
 def assertion_in_a_block():
     for number in (1, 2):
         if number:
@@ -77,6 +81,7 @@ def of(test, remedying=False, compared=False, message=""):
         (false, "not there"),
         (assertion_that_cannot_be_evaluated, "not there"),
         (assertion_in_a_block, "not there"),
+        (assertion_about_what_this_keras_lacks, "not run"),
         (set_up, "not run"),
         (missing_name, "not run"),
     ],
