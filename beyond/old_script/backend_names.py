@@ -57,6 +57,7 @@ OTHER = set(
         "random_uniform get_value set_value l2_normalize image_dim_ordering "
         "set_image_dim_ordering set_learning_phase set_session eval variable "
         "categorical_crossentropy sparse_categorical_crossentropy "
+        "in_train_phase bias_add "
         "tensorflow_backend get_session manual_variable_initialization constant batch_dot "
         "zeros ones truncated_normal logsumexp"
     )

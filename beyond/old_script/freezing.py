@@ -15,8 +15,8 @@ GROWS = (".add", ".append", ".insert", ".extend")
 class Event:
     """A line that sets `trainable` (`value`; None in a branch), compiles a model or trains it.
 
-    `name` is the text of what it does that to: a model, `net.layers[0]`, or `net.layers` for a loop
-    over them.
+    Or one that calls a function of the script, which may set it. `name` is the text of what it does
+    that to: a model, `net.layers[0]`, or `net.layers` for a loop over them.
     """
 
     kind: str
@@ -48,19 +48,20 @@ def turns(script) -> dict[cst.Call, Turn]:
         return {}
     walk = _Events(script)
     script.module.visit(walk)
+    events = _with_calls(script, walk.events)
     states, wrong = {}, set()
-    for train in walk.events:
-        compiled = _compiled(script, walk.events, train) if train.kind == "train" else None
-        if compiled is None or not _is_first(walk.events, compiled, train):
+    for train in events:
+        compiled = _compiled(script, events, train) if train.kind == "train" else None
+        if compiled is None or not _is_first(events, compiled, train):
             continue
         parts = _parts(script, compiled.node)
-        then, now = _state(walk.events, compiled), _now(walk.events, compiled, train)
+        then, now = _state(events, compiled), _now(events, compiled, train)
         mine = {key: then.get(key, True) for key in now if _is_part(key, parts)}
         states[train] = compiled, mine
         for key, value in mine.items():
             if value is not None and now[key] is not None and value != now[key]:
                 wrong.add(key)
-    loops = {one.name: one.in_loop for one in walk.events if one.kind == "set"}
+    loops = {one.name: one.in_loop for one in events if one.kind == "set"}
     found = {}
     for train, (compiled, mine) in states.items():
         keys = [key for key in mine if key in wrong and mine[key] is not None]
@@ -69,6 +70,33 @@ def turns(script) -> dict[cst.Call, Turn]:
         if settings:
             found[train.node] = Turn(compiled.node, settings)
     return found
+
+
+def _with_calls(script, events):
+    """The events, and in place of each call of a function what it sets of its arguments."""
+    found = []
+    for one in events:
+        if one.kind != "call":
+            found.append(one)
+            continue
+        given = dict(_given(script, one))
+        for inside in events:
+            first, _, rest = inside.name.partition(".")
+            is_set = inside.kind == "set" and getattr(inside.function, "name", None) is not None
+            if is_set and inside.function.name.value == one.name and given.get(first):
+                name = f"{given[first]}.{rest}" if rest else given[first]
+                found.append(dataclasses.replace(inside, name=name, function=one.function))
+    return found
+
+
+def _given(script, event):
+    """Parameter -> the name that a call passes for it."""
+    names = [one.name.value for one in script.facts.parameters.get(event.name, ())]
+    for place, arg in enumerate(event.node.args):
+        if arg.keyword is not None:
+            yield arg.keyword.value, dotted(arg.value)
+        elif place < len(names):
+            yield names[place], dotted(arg.value)
 
 
 def _compiled(script, events, train):
@@ -292,6 +320,8 @@ class _Events(walks.Visitor):
 
     def leave_Call(self, original_node):
         func = original_node.func
+        if isinstance(func, cst.Name) and func.value in self._script.facts.parameters:
+            self._note("call", func.value, original_node)
         if not isinstance(func, cst.Attribute) or not dotted(func.value):
             return
         if func.attr.value == "compile":

@@ -2,7 +2,7 @@
 
 import re
 
-from .whose import mixed
+from .whose import mixed, of_output
 
 # What Keras before 2.3 logged -> the short names, which `compile` was given and which are logged
 # today.
@@ -37,6 +37,9 @@ def today(name: str | None, script, guess: bool = False, named: str | None = Non
     long = LONG.fullmatch(name)
     if long is not None:
         return _today(long[1], long[2], script)
+    of_output = _of_output(name, script)
+    if of_output is not None:
+        return None if of_output == "acc" else name[: -len("acc")] + "accuracy"
     if script.accuracy == "acc" or (mixed(script) and named != "accuracy"):
         return None
     found = re.fullmatch(r"(val_)?(\w+_)?acc", name)
@@ -45,6 +48,12 @@ def today(name: str | None, script, guess: bool = False, named: str | None = Non
     if script.accuracy is None and not (guess and script.any_accuracy):
         return None
     return name[: -len("acc")] + "accuracy"
+
+
+def _of_output(name, script):
+    """How `compile` names the accuracy of the output that a name as `val_gender_acc` is of."""
+    found = re.fullmatch(r"(?:val_)?(\w+)_acc", name or "")
+    return of_output(script, found[1]) if found is not None else None
 
 
 def _today(before, long, script):
@@ -65,7 +74,7 @@ def unsure(name: str | None, script) -> bool:
 def unclear(name: str | None, script, named: str | None) -> bool:
     """Whether a name is one of the accuracy, and the models of the script differ in its name."""
     old = bool(re.fullmatch(r"(val_)?(\w+_)?acc", name or ""))
-    return old and mixed(script) and named is None
+    return old and mixed(script) and named is None and _of_output(name, script) is None
 
 
 def renamed_pattern(text: str, script, named: str | None = None) -> str:

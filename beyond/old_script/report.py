@@ -113,7 +113,11 @@ class Result:
         return "\n".join(lines)
 
     def _listed(self, found):
-        return [one.at(self.places.get(one.line, str(one.line))) for one in sorted(set(found))]
+        """A line for each text, with all lines of the script that it is about."""
+        places: dict[str, list[str]] = {}
+        for one in sorted(set(found)):
+            places.setdefault(one.at(""), []).append(self.places.get(one.line, str(one.line)))
+        return [", ".join(dict.fromkeys(where)) + text for text, where in places.items()]
 
 
 def _section(heading, entries):

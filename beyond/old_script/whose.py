@@ -6,7 +6,7 @@ That matters where one model of a script has `metrics=['acc']` and another `metr
 import libcst as cst
 
 from .calls import argument
-from .literals import texts_in
+from .literals import literal, texts_in
 from .names import dotted
 
 NAMES = {"acc", "accuracy"}
@@ -19,6 +19,24 @@ MIXED = (
 def mixed(script) -> bool:
     """Whether the models of a script name the accuracy in both ways."""
     return script.metrics >= NAMES
+
+
+def of_output(script, output: str) -> str | None:
+    """How `compile` names the accuracy of an output, where metrics are a dictionary of outputs.
+
+    Returns:
+        "acc", "accuracy", or None if no `compile` says it, or two say different things.
+    """
+    found = set()
+    for call in script.facts.calls:
+        if not isinstance(call.func, cst.Attribute) or call.func.attr.value != "compile":
+            continue
+        given = argument(call, "metrics", 2)
+        for value in (given, *script.facts.flow.values(given)):
+            for element in getattr(value, "elements", ()) if isinstance(value, cst.Dict) else ():
+                if literal(getattr(element, "key", None)) == output:
+                    found |= texts_in(element.value) & NAMES
+    return found.pop() if len(found) == 1 else None
 
 
 def of_history(script, node: cst.BaseExpression) -> str | None:

@@ -73,6 +73,24 @@ SCRIPTS = {
         "maker.compile('sgd', 'mse')\nif frozen:\n    maker.trainable = False\nmaker.fit(x)",
         [""],
     ),
+    "frozen by a function": (
+        (
+            "def joined(first, last):\n    last.trainable = False\n"
+            "    return Model(rows, last(first(rows)))\n"
+            "both = joined(maker, judge)\nboth.compile('sgd', 'mse')\njudge.trainable = True\n"
+            "judge.compile('sgd', 'mse')\njudge.trainable = False\nboth.train_on_batch(x)"
+        ),
+        [""],
+    ),
+    "frozen by a function, not again": (
+        (
+            "def joined(first, last):\n    last.trainable = False\n"
+            "    return Model(rows, last(first(rows)))\n"
+            "both = joined(last=judge, first=maker)\nboth.compile('sgd', 'mse')\n"
+            "judge.trainable = True\nboth.train_on_batch(x)"
+        ),
+        ["Before this line write judge.trainable = False"],
+    ),
     "a model of the same name": (
         (
             "maker.compile('sgd', 'mse')\ndef load():\n    maker = load_model('a.keras')\n"

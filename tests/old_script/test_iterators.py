@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from lines_that_change import only, rewritten
+from lines_that_change import notes, only, rewritten
 
 HEAD = """
 import keras, numpy
@@ -37,3 +37,11 @@ def test_each_prediction_begins_with_the_first_row():
     assert np.array_equal(names["first"][:, 0], np.arange(10.0))
     assert np.array_equal(names["part"][:, 0], np.arange(8.0))
     assert np.array_equal(names["again"], names["first"])
+
+
+def test_steps_by_place_are_left_to_the_reader_of_a_script_of_both_kinds():
+    text = "model.fit_generator(rows, samples_per_epoch=64, nb_epoch=1)\n"
+    text += "model.fit_generator(rows, steps_per_epoch=2, epochs=1)\n"
+    result = rewritten(text + "model.evaluate_generator(rows, 3)\n")
+    assert "model.evaluate(rows, steps=3)" in result.text
+    assert "evaluate_generator(…, 3): in Keras 1" in notes(result)

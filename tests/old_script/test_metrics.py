@@ -89,3 +89,24 @@ def test_what_is_logged_for_one_output():
     data = np.ones((2, 2), "float32"), [np.ones((2, 1), "float32")] * 2
     logged = model.evaluate(*data, return_dict=True, verbose=0)
     assert {"age_mae", "age_mean_squared_error"} < set(logged)
+
+
+OUTPUTS = (
+    "model.compile('sgd', 'mse', metrics={'one': 'acc', 'two': ['accuracy'], 'three': 'mae'})\n"
+)
+OF_OUTPUTS = {
+    "EarlyStopping(monitor='val_one_acc', mode='max')": "EarlyStopping("
+    "monitor='val_one_acc', mode='max')",
+    "EarlyStopping(monitor='val_two_acc', mode='max')": "EarlyStopping("
+    "monitor='val_two_accuracy', mode='max')",
+    "ModelCheckpoint('{two_acc:.2f}.hdf5')": "ModelCheckpoint('{two_accuracy:.2f}.keras')",
+    "ModelCheckpoint('{val_one_acc:.2f}.hdf5')": "ModelCheckpoint('{val_one_acc:.2f}.keras')",
+}
+
+
+@pytest.mark.parametrize("line", OF_OUTPUTS)
+def test_the_accuracy_of_each_output_has_the_name_that_compile_gives_it(line):
+    head = "from keras.callbacks import EarlyStopping, ModelCheckpoint\n"
+    head += "from keras.models import Model\n"
+    head += f"model = Model(a, [b, c, d])\n{OUTPUTS}model.fit(x, y, nb_epoch=1)\n"
+    becomes(head, line, OF_OUTPUTS[line], "")

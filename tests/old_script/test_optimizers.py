@@ -129,3 +129,10 @@ PICTURES = {
 def test_a_gray_picture(call, module):
     head = f"from keras.{module} import load_img\nmodel.fit(x, y, nb_epoch=1)\n"
     becomes(head, f"image = {call}", f"image = {PICTURES[call]}", "")
+
+
+def test_two_models_that_shared_an_optimizer_are_told_of_its_steps():
+    text = "from keras.models import Sequential\nfrom keras.optimizers import Adam\n"
+    text += "one, two = Sequential(), Sequential()\nmine = Adam(lr=0.1)\none.compile(mine, 'mse')\n"
+    assert "count of steps" not in notes(rewritten(text))
+    assert "count of steps" in notes(rewritten(text + "two.compile(mine, 'mse')\n"))

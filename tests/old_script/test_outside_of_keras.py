@@ -1,5 +1,7 @@
 """What stops an old script besides Keras: lists, Python 2, other libraries."""
 
+import textwrap
+
 import pytest
 from lines_that_change import notes, only, rewritten
 
@@ -292,4 +294,7 @@ def test_a_weight_that_becomes_add_weight_needs_nothing_more():
                 self.trainable_weights = [self.b]
         """
     made = rewritten(text)
+    assert "self.b = self.add_weight(" in made.text and not notes(made)
+    other = "\nclass Other(Layer):\n    def build(self, shape):\n        self.b = None\n"
+    made = rewritten(textwrap.dedent(text) + other)
     assert "self.b = self.add_weight(" in made.text and not notes(made)

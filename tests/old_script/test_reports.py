@@ -1,5 +1,6 @@
 """What is shown of a change."""
 
+import old_script
 import pytest
 from lines_that_change import rewritten
 from old_script.report import Change
@@ -28,3 +29,10 @@ def test_the_reason_is_true_of_a_name_that_changed():
     text = "from keras.layers import CuDNNLSTM, LSTM\nfrom keras.layers.core import Dense\n"
     reasons = {one.line: one.why for one in rewritten(text).findings.changes}
     assert reasons == {1: "its name in Keras 3", 2: "Keras 3 has it there"}
+
+
+def test_the_same_note_of_several_lines_is_one_line():
+    text = "from keras import backend as K\ndef f(x):\n    a = K.sum(x)\n"
+    text += "    b = K.mean(x)\n    return K.sum(b)\n"
+    lines = str(old_script.rewrite_text(text)).splitlines()
+    assert [line.partition("(")[0].strip() for line in lines[1:]] == ["3, 5: K.sum", "4: K.mean"]

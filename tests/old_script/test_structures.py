@@ -115,9 +115,44 @@ ESTIMATORS = {
     "print(history.history['loss'])": "print(history.history['loss'])",
     "other.model.save('other.keras')": "other.model.save('other.keras')",
     "one.model = 3": "one.model = 3",
+    "print(one.predict_proba(x).shape)": "print(one.predict_proba(x).shape)",
 }
 
 
 @pytest.mark.parametrize("line", ESTIMATORS)
 def test_the_model_of_a_wrapped_estimator(line):
     becomes(WRAPPED, line, ESTIMATORS[line], "")
+
+
+SEARCHED = """
+from keras.wrappers.scikit_learn import KerasClassifier
+def build(optimizer='sgd', units=3, batch_size=1):
+    return Sequential()
+one = KerasClassifier(build_fn=build, nb_epoch=2)
+"""
+GRIDS = {
+    "GridSearchCV(one, dict(optimizer=['sgd'], nb_epoch=[1], batch_size=[5]))": "GridSearchCV("
+    "one, dict(model__optimizer=['sgd'], epochs=[1], batch_size=[5]))",
+    "grid = {'units': [1], 'epochs': [2]}\nGridSearchCV(estimator=one, param_grid=grid)": "grid = {"
+    "'model__units': [1], 'epochs': [2]}\nGridSearchCV(estimator=one, param_grid=grid)",
+    "GridSearchCV(Ridge(), {'units': [1]})": "GridSearchCV(Ridge(), {'units': [1]})",
+}
+
+
+@pytest.mark.parametrize("line", GRIDS)
+def test_the_grid_of_a_search_through_an_estimator(line):
+    becomes(SEARCHED, line, GRIDS[line], "")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("cross_val_score(one, x, y)", True),
+        ("print(one.score(x, y))", True),
+        ("cross_val_score(one, x, y, scoring='r2')", False),
+        ("one.predict(x)", False),
+    ],
+)
+def test_the_score_of_a_regressor_is_told(line, told):
+    said = notes(rewritten(WRAPPED.replace("GridSearchCV(one, {})", "0") + line + "\n"))
+    assert ("neg_mean_squared_error" in said) == told

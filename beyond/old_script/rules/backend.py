@@ -72,6 +72,9 @@ class BackendFunctions(CallRule):
             return
         if dotted(call.func) == "function_of_keras_2":
             return  # see tensors.py
+        if name == "in_train_phase":
+            self._training(call)
+            return
         if name == "gradients":
             said = f"{call.code(call.original.func)}: {GRADIENTS}"
             call.script.undecided(call.original, said, always=certain)
@@ -94,6 +97,29 @@ class BackendFunctions(CallRule):
         facts = call.script.facts
         made = [one for name in facts.own.listed_weights for one in facts.assigned.get(name, ())]
         return any(one is call.original for one in made)
+
+    def _training(self, call):
+        """Choose by the argument `training`, where the call is given one."""
+        training = call.value("training", 2)
+        if training is None or call.starred or len(call.positional) < 2:
+            said = (
+                f"{call.code(call.original)}: write a layer of your own in place of it, whose "
+                "call(self, inputs, training=None) returns the one if training, else the other"
+            )
+            call.script.undecided(call.original, said, always=True)
+            return
+        one, other = (self._value(call, arg.value) for arg in call.positional[:2])
+        new = f"({one} if {call.code(training)} else {other})"
+        call.replace(new)
+        call.change(call.code(call.original), new, "layers are told whether they train")
+
+    def _value(self, call, node):
+        """The code of a value, which may be a function that computes it."""
+        code = call.code(node)
+        if isinstance(node, cst.Lambda):
+            return f"({code})()"
+        is_function = isinstance(node, cst.Name) and node.value in call.script.facts.parameters
+        return f"{code}()" if is_function else code
 
     def _session(self, call, name):
         if name == "clear_session":
@@ -118,6 +144,11 @@ class BackendFunctions(CallRule):
             return self._batch_dot(call)
         if call.starred:
             return None
+        if name == "sqrt" and not never_negative(call.script, call.original.args[0].value):
+            made = f"{ops('keras', 'ops')}.sqrt"
+            inner = f"{ops('keras', 'ops')}.maximum({call.code(call.args[0].value)}, 0)"
+            call.replace(f"{made}({inner})")
+            return f"{made}({ops('keras', 'ops')}.maximum(…, 0))"
         if name in backend_names.SAME:
             if name == "relu" and len(call.args) > 1:
                 return None
@@ -165,6 +196,7 @@ class BackendFunctions(CallRule):
             ("flatten", 1): "{o}.reshape({0}, (-1,))",
             ("batch_flatten", 1): "{o}.reshape({0}, ({o}.shape({0})[0], -1))",
             ("dot", 2): "{o}.dot({0}, {1})",
+            ("bias_add", 2): "({0} + {1})",
             ("gather", 2): "{o}.take({0}, {1}, axis=0)",
             ("int_shape", 1): "tuple({0}.shape)",
             ("ndim", 1): "len({0}.shape)",
@@ -172,7 +204,7 @@ class BackendFunctions(CallRule):
             ("get_value", 1): "{o}.convert_to_numpy({0})",
             ("eval", 1): "{o}.convert_to_numpy({0})",
             ("set_value", 2): "{0}.assign({1})",
-            ("l2_normalize", 1): "{o}.normalize({0}, axis=-1, order=2)",
+            ("l2_normalize", 1): "{o}.normalize({0}, axis=None, order=2)",
             ("l2_normalize", 2): "{o}.normalize({0}, axis={1}, order=2)",
             ("logsumexp", 1): "{o}.logsumexp({0})",
         }
@@ -196,6 +228,26 @@ class BackendFunctions(CallRule):
             call.put("order", "2")
             return f"{module()}.normalize("
         return None
+
+
+def never_negative(script, node: cst.BaseExpression) -> bool:
+    """Whether an expression is seen to be at least 0 everywhere."""
+    if isinstance(node, (cst.Integer, cst.Float)):
+        return True
+    if isinstance(node, cst.BinaryOperation):
+        if isinstance(node.operator, cst.Power):
+            return script.code(node.right) == "2"
+        if isinstance(node.operator, (cst.Add, cst.Multiply)):
+            return never_negative(script, node.left) and never_negative(script, node.right)
+    if not isinstance(node, cst.Call):
+        return False
+    name = script.names.full(node.func).removeprefix("keras.backend.")
+    given = [arg.value for arg in node.args if arg.keyword is None]
+    if name in ("square", "abs", "exp", "var", "epsilon", "sigmoid", "softplus"):
+        return True
+    if name == "maximum":
+        return any(never_negative(script, one) for one in given)
+    return name in ("sum", "mean", "max") and bool(given) and never_negative(script, given[0])
 
 
 def _atom(code):
@@ -269,6 +321,43 @@ def _last(func, name):
     if isinstance(func, cst.Attribute):
         return func.with_changes(attr=cst.Name(name))
     return cst.Name(name)
+
+
+class TensorShapes(ExpressionRule):
+    """Ask a tensor for its shape as today: that of a network is a tuple of numbers.
+
+    Before:
+        from keras.layers import Input
+        a = Input((3, 4))
+        width = a.get_shape()[2].value + a.get_shape().as_list()[1]
+    After:
+        from keras.layers import Input
+        a = Input((3, 4))
+        width = a.shape[2] + list(a.shape)[1]
+    """
+
+    nodes = ("Call", "Attribute")
+
+    def expression(self, original, updated, script):
+        if isinstance(original, cst.Attribute):
+            one = original.value
+            is_number = isinstance(one, cst.Subscript) and self._asks(script, one.value)
+            return updated.value if original.attr.value == "value" and is_number else None
+        if self._asks(script, original):
+            script.change(original, ".get_shape()", ".shape", "its name in Keras 3")
+            return updated.func.with_changes(attr=cst.Name("shape"))
+        func = original.func
+        lists = isinstance(func, cst.Attribute) and func.attr.value == "as_list"
+        if lists and self._asks(script, func.value):
+            return cst.Call(cst.Name("list"), [cst.Arg(updated.func.value)])
+        return None
+
+    def _asks(self, script, node):
+        """Whether a node is `….get_shape()` of something that no class of the script defines."""
+        func = getattr(node, "func", None)
+        asks = isinstance(func, cst.Attribute) and func.attr.value == "get_shape"
+        own = "get_shape" in script.facts.parameters
+        return asks and not node.args and not own and script.uses_keras
 
 
 class LayerShapes(ExpressionRule):

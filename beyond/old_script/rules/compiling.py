@@ -75,6 +75,12 @@ class SharedOptimizer(CallRule):
         call.put_value(*OPTIMIZER, new)
         why = "Keras 3 keeps an optimizer to the variables of one model"
         call.change(f"optimizer={name}", new, why, certain=False)
+        script.silent(
+            call.original,
+            f"the models that share {name} shared its count of steps as well, which Adam's first "
+            "steps depend on; now each counts its own",
+            of_change=True,
+        )
 
     def _key(self, script, node):
         if isinstance(node, cst.Name):

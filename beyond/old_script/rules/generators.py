@@ -111,7 +111,9 @@ class Generators(CallRule):
             return
         old, new = call.method, GENERATOR_METHODS[call.method]
         words = [call.keyword(word) for word in (*STEPS, "epochs")]
-        keras_1 = call.script.facts.keras_1 and not any(word is not None for word in words)
+        both = call.script.facts.keras_1 and call.script.facts.keras_2
+        keras_1 = call.script.facts.keras_1 and not both
+        keras_1 = keras_1 and not any(word is not None for word in words)
         keras_1 = keras_1 and not (len(call.positional) > 1 and self._divided(call))
         names = list(POSITIONS[old])
         if keras_1:
@@ -119,7 +121,7 @@ class Generators(CallRule):
             if new == "fit":
                 names[6] = "nb_val_samples"
         counted = len(call.positional) > 1 and not call.starred
-        if counted and not keras_1 and not self._of_keras_2(call):
+        if counted and not keras_1 and (both or not self._of_keras_2(call)):
             call.script.undecided(
                 call.original,
                 f"{old}(…, {call.code(call.positional[1].value)}): in Keras 1 this was a number of "

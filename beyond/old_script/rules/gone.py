@@ -5,12 +5,16 @@ from typing import ClassVar
 import libcst as cst
 
 from .. import homes
+from ..calls import argument
 from ..literals import literal
 from ..names import dotted, of_keras
 from ..origins import is_model
 from .base import CallRule, ExpressionRule
 from .layers import RENAMED
+from .wrapped import wraps_a_model
 
+SEARCHES = {"GridSearchCV", "RandomizedSearchCV"}
+OF_FIT = {"epochs", "nb_epoch", "batch_size", "verbose", "callbacks"}
 GONE_ATTRIBUTES = {
     "uses_learning_phase": "call the model with training=True or False",
     "total_loss": "train with fit or train_on_batch, or take keras.losses",
@@ -108,6 +112,11 @@ class Attributes(ExpressionRule):
         return cst.Attribute(updated.func.value, cst.Name(new))
 
 
+def _why(word):
+    to_function = word.startswith("model__")
+    return "SciKeras gives it to your function" if to_function else "its name in Keras 3"
+
+
 class SpreadWords(ExpressionRule):
     """Rename a word in a dictionary of arguments.
 
@@ -142,7 +151,7 @@ class SpreadWords(ExpressionRule):
         new = words.get(arg.keyword.value) if arg.keyword is not None else None
         if new is None:
             return arg
-        script.change(place, f"{arg.keyword.value}=", f"{new}=", "its name in Keras 3")
+        script.change(place, f"{arg.keyword.value}=", f"{new}=", _why(new))
         return arg.with_changes(keyword=cst.Name(new))
 
     def _element(self, element, words, place, script):
@@ -151,7 +160,7 @@ class SpreadWords(ExpressionRule):
         if new is None or not isinstance(key, cst.SimpleString):
             return element
         made = key.with_changes(value=key.value.replace(literal(key), new))
-        script.change(place, key.value, made.value, "its name in Keras 3")
+        script.change(place, key.value, made.value, _why(new))
         return element.with_changes(key=made)
 
     def _spread(self, script):
@@ -166,6 +175,32 @@ class SpreadWords(ExpressionRule):
                 for one in given:
                     is_call = isinstance(one, cst.Call) and dotted(one.func) == "dict"
                     if words and (is_call or isinstance(one, cst.Dict)):
+                        found[one] = words
+        return found | self._grids(script)
+
+    def _grids(self, script):
+        """Dictionary of a search -> its words for SciKeras: `model__NAME` goes to the function."""
+        found = {}
+        for call in script.facts.calls:
+            searched = call.args[0].value if call.args else None
+            for arg in call.args:
+                name = arg.keyword.value if arg.keyword is not None else ""
+                searched = arg.value if name == "estimator" else searched
+            if dotted(call.func).rpartition(".")[2] not in SEARCHES or searched is None:
+                continue
+            if not wraps_a_model(script, searched):
+                continue
+            words = dict(self.of_fit)
+            for made in script.facts.flow.calls(searched):
+                own = {arg.keyword.value for arg in made.args if arg.keyword is not None}
+                function = argument(made, "model", 0) or argument(made, "build_fn", 0)
+                for one in script.facts.parameters.get(dotted(function), ()):
+                    if one.name.value not in {*own, *OF_FIT}:
+                        words[one.name.value] = f"model__{one.name.value}"
+            for arg in call.args[1:]:
+                for one in (arg.value, *script.facts.flow.values(arg.value)):
+                    is_call = isinstance(one, cst.Call) and dotted(one.func) == "dict"
+                    if is_call or isinstance(one, cst.Dict):
                         found[one] = words
         return found
 
@@ -218,9 +253,3 @@ class OldWords(CallRule):
     def change(self, call):
         for old, new in self.words.items():
             call.rename(old, new, "its name today")
-        if call.full.startswith("scikeras."):
-            call.script.undecided(
-                call.original,
-                "in a grid of parameters, write epochs for nb_epoch, and model__NAME for an "
-                "argument of your function",
-            )

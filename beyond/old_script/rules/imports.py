@@ -152,7 +152,7 @@ class Imports(StatementRule):
         if name in homes.CALLS_RENAMED:
             return road, homes.CALLS_RENAMED[name]
         if home[0].startswith("scikeras"):
-            script.undecided(original, "run: pip install scikeras (and write model= for build_fn=)")
+            script.undecided(original, "run: pip install scikeras")
         return road, home[1]
 
     def _of_backend(self, module, name, script, original):

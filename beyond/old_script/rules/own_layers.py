@@ -174,6 +174,7 @@ class WeightsByHand(StatementRule):
         script.change(original, script.code(original), "", "add_weight keeps the weights")
         for element in getattr(original.value, "elements", ()):
             values = script.facts.flow.values(element.value)
+            values = [value for value in values if script.code(value) != "None"]
             if any(self._kind(value, script) is None for value in values):
                 script.undecided(
                     original,
@@ -212,6 +213,32 @@ class WeightsByHand(StatementRule):
             name = repr(name)
         shape = script.module.code_for_node(updated.args[0].value)
         return f"self.add_weight(shape={shape}, initializer={kind}, name={name})"
+
+
+class LossesOfLayers(CallRule):
+    """Add a loss in a layer without saying of which inputs it is.
+
+    Before:
+        from keras.layers import Layer
+        class Small(Layer):
+            def call(self, inputs):
+                self.add_loss(inputs[0, 0], inputs=inputs)
+                return inputs
+        Small()(x)
+    After:
+        from keras.layers import Layer
+        class Small(Layer):
+            def call(self, inputs):
+                self.add_loss(inputs[0, 0])
+                return inputs
+        Small()(x)
+    """
+
+    methods = ("add_loss",)
+
+    def change(self, call):
+        if dotted(call.original.func) == "self.add_loss" and call.script.uses_keras:
+            call.drop("inputs", "Keras 3 has no such argument")
 
 
 class CallbackAttributes(ExpressionRule):

@@ -259,6 +259,18 @@ class Functions(CallRule):
         found = set()
         for call in script.facts.calls:
             if script.names.full(call.func) == "keras.backend.function" and self._is_plain(call):
-                elements = getattr(call.args[0].value, "elements", ())
-                found |= {one.value for one in elements if isinstance(one.value, cst.Call)}
+                found |= set(_elements(script, call.args[0].value))
         return found
+
+
+def _elements(script, node, depth=0):
+    """The calls in a list, in a sum of lists, or in what a name means."""
+    if isinstance(node, cst.BinaryOperation):
+        yield from _elements(script, node.left, depth)
+        yield from _elements(script, node.right, depth)
+    elif isinstance(node, cst.Name) and depth < 5:
+        for value in script.facts.flow.values(node):
+            yield from _elements(script, value, depth + 1)
+    for element in getattr(node, "elements", ()):
+        if isinstance(element.value, cst.Call):
+            yield element.value

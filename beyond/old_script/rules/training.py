@@ -16,6 +16,7 @@ from .generators import (
     makes_float,
     of_a_model,
 )
+from .wrapped import wraps_a_model
 
 OLD_NAME = "its name since Keras 2"
 DROPPED_OF_COMPILE = ("sample_weight_mode", "theano_mode", "experimental_run_tf_function")
@@ -245,9 +246,9 @@ class Classes(CallRule):
     methods = ("predict_classes", "predict_proba")
 
     def change(self, call):
-        if not of_a_model(call):
-            return
         script = call.script
+        if not of_a_model(call) or wraps_a_model(script, call.receiver):
+            return
         if call.method == "predict_proba":
             is_one = made_as_model(script, call.receiver)
             if is_one or dotted(call.receiver) in script.facts.models:

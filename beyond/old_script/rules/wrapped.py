@@ -2,7 +2,43 @@
 
 import libcst as cst
 
-from .base import ExpressionRule
+from .base import CallRule, ExpressionRule
+
+WRAPPERS = "scikeras.wrappers."
+SCORES = ("GridSearchCV(", "RandomizedSearchCV(", "cross_val_score(", "cross_validate(", ".score(")
+
+
+def wraps_a_model(script, node: cst.BaseExpression) -> bool:
+    """Whether an expression is seen to be an estimator of SciKeras."""
+    made = script.facts.flow.calls(node)
+    return bool(made) and all(script.names.full(one.func).startswith(WRAPPERS) for one in made)
+
+
+class Estimators(CallRule):
+    """Tell what the score of an estimator of SciKeras is.
+
+    Before:
+        def trained(build):
+            from keras.wrappers.scikit_learn import KerasRegressor
+            return KerasRegressor(build_fn=build).fit(x, y).score(x, y)
+    After:
+        def trained(build):
+            from scikeras.wrappers import KerasRegressor
+            return KerasRegressor(model=build).fit(x, y).score(x, y)
+    """
+
+    functions = (f"{WRAPPERS}KerasRegressor",)
+
+    def change(self, call):
+        script, text = call.script, call.script.source.text
+        scored = any(one in text for one in SCORES) and "scoring=" not in text
+        if scored:
+            script.silent(
+                call.original,
+                "KerasRegressor: its score was minus the loss, and is R² today; for minus the mean "
+                "squared error pass scoring='neg_mean_squared_error' to the search or the "
+                "cross-validation",
+            )
 
 
 class WrappedModels(ExpressionRule):
@@ -45,16 +81,12 @@ class WrappedModels(ExpressionRule):
         return updated.with_changes(attr=cst.Name(f"{name}_"))
 
     def _is_estimator(self, script, node):
-        made = script.facts.flow.calls(node)
-        if made:
-            return all(self._wraps(script, one) for one in made)
+        if script.facts.flow.calls(node):
+            return wraps_a_model(script, node)
         best = isinstance(node, cst.Attribute) and node.attr.value == "best_estimator_"
-        return best and any(self._wraps(script, one) for one in script.facts.calls)
+        return best and any(name.startswith(WRAPPERS) for name in script.facts.called)
 
     def _fits(self, script, call):
         func = call.func
         fits = isinstance(func, cst.Attribute) and func.attr.value == "fit"
         return fits and self._is_estimator(script, func.value)
-
-    def _wraps(self, script, call):
-        return script.names.full(call.func).startswith("scikeras.wrappers.")
