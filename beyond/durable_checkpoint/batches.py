@@ -8,6 +8,8 @@ import operator
 import keras
 import numpy as np
 
+from . import keras_private  # noqa: F401  Keras before 3.5 would repeat one order in all epochs
+
 
 class ShuffledBatches(keras.utils.PyDataset):
     """Arrays in batches, in an order that depends on `seed` and the epoch alone.

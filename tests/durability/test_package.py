@@ -154,19 +154,20 @@ def test_a_keras_that_is_too_old_or_lacks_what_is_needed_is_named_in_one_line():
 import keras
 from keras.src.saving import saving_lib
 import durable_checkpoint
-def said():
+def said(name):
     try:
-        durable_checkpoint.DurableCheckpoint
+        getattr(durable_checkpoint, name)
     except ImportError as error:
         print(error)
 now, keras.__version__ = keras.__version__, "3.9.2"
-said()
+for name in "DurableCheckpoint ExactBackupAndRestore ShuffledBatches load_weights_strict".split():
+    said(name)
 keras.__version__ = now
 del saving_lib._save_state
-said()
+said("DurableCheckpoint")
 """
-    old, lacking = python(code).splitlines()
-    assert "needs Keras >= 3.10" in old and "3.9.2" in old
+    *old, lacking = python(code).splitlines()
+    assert len(old) == 4 and all("needs Keras >= 3.10" in one and "3.9.2" in one for one in old)
     assert "needs Keras >= 3.10" in lacking and "_save_state" in lacking
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 
 from .. import private
@@ -87,7 +88,7 @@ def _fill(restored, model, places, file, repair, plan):
     if arrays and arrays[0].value.shape == ():
         restored.steps = _steps(arrays.pop(0), file)
         optimizer.iterations.assign(restored.steps)
-        if int(optimizer.iterations) != restored.steps:
+        if int(keras.ops.convert_to_numpy(optimizer.iterations)) != restored.steps:
             raise OldCheckpointError(
                 f"{file.path}: the step count {restored.steps} is too large for this backend; "
                 "convert on TensorFlow"
