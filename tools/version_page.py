@@ -27,6 +27,9 @@ SIGNS = {
 REMEDY_SIGNS = {"fails": "✗", "refused": "▲"}
 PARAGRAPH = re.compile(r"^Keras: .*?(?=\n\n|\n?\Z)", re.MULTILINE | re.DOTALL)
 REFUSED = "`durable_checkpoint` does not run on {}"
+LACKS = re.compile(
+    r"module 'keras[\w.]*' has no attribute '(\w+)'|got an unexpected keyword argument '(\w+)'"
+)
 HEADING = re.compile(r"^### +(.*)$")
 PIN = re.compile(r"Pinned\s+by\s+`tests/pitfalls/(\w+\.py::\w+)`")
 FIRST_SENTENCE = re.compile(r"\AKeras: .*?\.(?=\s)", re.DOTALL)
@@ -109,6 +112,13 @@ def seen_on(test: str, rows: list[dict[str, str]]) -> dict[str, list[str]]:
     return found
 
 
+def lacks(release: str, test: str, rows: list[dict[str, str]]) -> str:
+    """What an entry is about and a release does not have, "" if its test ended otherwise."""
+    reasons = [row["reason"] for row in rows if (row["keras"], row["test"]) == (release, test)]
+    found = LACKS.search(reasons[0])
+    return (found[1] or found[2]) if found else ""
+
+
 def keras_line(test: str, rows: list[dict[str, str]]) -> str:
     """What the line `Keras:` of an entry begins with; "" where no column has the entry."""
     known = sorted({row["keras"] for row in rows}, key=numbers)
@@ -118,9 +128,14 @@ def keras_line(test: str, rows: list[dict[str, str]]) -> str:
         "in part": "in part on {}",
         "another message": "with another message on {}",
         "not there": "not on {}",
-        "not run": "not tried on {}",
     }
     parts = [words[kind].format(span(seen[kind], known)) for kind in words if kind in seen]
+    lacking: dict[str, list[str]] = {}
+    for release in seen.get("not run", ()):
+        lacking.setdefault(lacks(release, test, rows), []).append(release)
+    for what, where in lacking.items():
+        said = f"no `{what}` on" if what else "not tried on"
+        parts.append(f"{said} {span(where, known)}")
     for remedy, said in (("fails", "the remedy fails on {}"), ("refused", REFUSED)):
         where = {row["keras"] for row in rows if (row["test"], row["remedy"]) == (test, remedy)}
         if where:
@@ -197,9 +212,9 @@ def columns_table(rows: list[dict[str, str]]) -> str:
 
 def other_cells(rows: list[dict[str, str]]) -> str:
     """For each entry with a cell that is not as described: what came instead, and where."""
-    lines = []
+    lines, known = [], sorted({row["keras"] for row in rows}, key=numbers)
     for number, entry in enumerate(entries(), start=1):
-        notes: dict[str, list[str]] = {}
+        notes: dict[tuple[str, str], list[str]] = {}
         for row in rows:
             if row["test"] != entry.test or not row["versions"]:
                 continue
@@ -211,9 +226,10 @@ def other_cells(rows: list[dict[str, str]]) -> str:
                 note = f"the remedy fails: `` {row['reason'][:300]} ``"
             else:
                 continue
-            backend = "" if row["backend"] == "tensorflow" else " on JAX"
-            notes.setdefault(note, []).append(row["keras"] + backend)
-        lines += [f"- {number}, {', '.join(where)}: {note}" for note, where in notes.items()]
+            notes.setdefault((note, row["backend"]), []).append(row["keras"])
+        for (note, backend), releases in notes.items():
+            on_jax = "" if backend == "tensorflow" else " on JAX"
+            lines.append(f"- {number}, {span(releases, known)}{on_jax}: {note}")
     return "\n".join(lines)
 
 
@@ -223,18 +239,47 @@ def scripts_table(rows: list[dict[str, str]]) -> str:
     by_place = {(row["keras"], row["backend"], row["script"]): row for row in rows}
     heads = [release + ("" if b == "tensorflow" else " JAX") for release, b in pairs]
     lines = [f"| script | {' | '.join(heads)} |", f"| --- |{' --- |' * len(heads)}"]
-    errors: dict[str, list[str]] = {}
+    errors: dict[str, dict[str, list[str]]] = {}
     for script in lessons.scripts("."):
         found = [by_place.get((*pair, script.stem)) for pair in pairs]
         signs = ["" if row is None else {"runs": "●"}.get(row["outcome"], "✗") for row in found]
         lines.append(f"| [{script.stem[:2]}](../{script.name}) | {' | '.join(signs)} |")
         for row in found:
             if row and row["error"]:
-                errors.setdefault(row["error"], []).append(f"{script.stem[:2]} on {row['keras']}")
-    text = "\n".join(lines)
-    if errors:
-        text += "\n\n" + "\n".join(f"- {', '.join(w)}: `` {e} ``" for e, w in errors.items())
-    return text
+                where = errors.setdefault(row["error"], {})
+                where.setdefault(script.stem[:2], []).append(row["keras"])
+    known = sorted({row["keras"] for row in rows}, key=numbers)
+    notes = []
+    for error, found in errors.items():
+        spans: dict[str, list[str]] = {}
+        for script, releases in found.items():
+            spans.setdefault(span(list(dict.fromkeys(releases)), known), []).append(script)
+        where = "; ".join(f"{', '.join(scripts)} on {one}" for one, scripts in spans.items())
+        notes.append(f"- {where}: `` {error} ``")
+    return "\n".join([*lines, *(["", *notes] if notes else [])])
+
+
+def scripts_summary(rows: list[dict[str, str]]) -> str:
+    """Sentences about the releases on which all scripts run, and on which some do."""
+    known = sorted({row["keras"] for row in rows}, key=numbers)
+    stops: dict[tuple[str, ...], list[str]] = {}
+    for release in known:
+        own = [row for row in rows if row["keras"] == release and row["outcome"] != "runs"]
+        stops.setdefault(tuple(sorted({row["script"][:2] for row in own})), []).append(release)
+    said = []
+    for stopping, releases in stops.items():
+        where = span(releases, known)
+        if not stopping:
+            said.append(f"All ten run on Keras {where}.")
+        elif len(stopping) == 10:
+            said.append(f"None runs on {where}.")
+        elif len(stopping) < 5:
+            said.append(f"All but {', '.join(stopping)} run on {where}.")
+        else:
+            ten = [script.stem[:2] for script in lessons.scripts(".")]
+            left = [number for number in ten if number not in stopping]
+            said.append(f"Only {', '.join(left)} {'runs' if len(left) == 1 else 'run'} on {where}.")
+    return " ".join(reversed(said))
 
 
 def scripts_text(rows: list[dict[str, str]]) -> str:
@@ -242,7 +287,8 @@ def scripts_text(rows: list[dict[str, str]]) -> str:
     if not rows:
         return "Not recorded yet."
     return (
-        "● it runs to its end · ✗ it stops · an empty cell: not recorded yet.\n"
+        f"{scripts_summary(rows)}\n\n"
+        "● it runs to its end · ✗ it stops · an empty cell: not recorded yet."
         f"{missing(rows)}\n\n{scripts_table(rows)}\n\n"
         "Recorded in [versions_scripts.csv](data/versions_scripts.csv)."
     )
@@ -252,7 +298,7 @@ def missing(rows: list[dict[str, str]]) -> str:
     """A sentence about the releases that no column has."""
     there = {row["keras"] for row in rows}
     lacking = [release for release in RELEASES if release not in there]
-    return f"Not recorded yet: {', '.join(lacking)}." if lacking else ""
+    return f" Not recorded yet: {', '.join(lacking)}." if lacking else ""
 
 
 def write_keras_lines(rows: list[dict[str, str]]) -> None:
@@ -296,7 +342,7 @@ TEXT = """\
 ## Find your Keras
 
 `python -c "import keras; print(keras.__version__)"` shows your version. Each column of the
-[table](#every-entry-on-each-release) is a release on which the test of every entry ran. {missing}
+[table](#every-entry-on-each-release) is a release on which the test of every entry ran.{missing}
 
 {stories}
 

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import version_environments
 import version_gallery
 import version_page
 import version_picture
@@ -95,10 +96,14 @@ def test_each_claim_of_a_story_was_seen():
     cells = version_page.cells(ROWS)
     assert len(version_stories.STORIES) >= 3
     for story in version_stories.STORIES:
-        assert story.cells
-        for release, test, happens in story.cells:
-            assert cells[release, "tensorflow", test]["happens"] == happens, (release, test)
-            assert release.rsplit(".", 1)[0] in story.text or release in story.text
+        assert story.spans
+        for first, last, test, happens in story.spans:
+            begin, end = (version_environments.RELEASES.index(one) for one in (first, last))
+            assert begin < end
+            for release in version_environments.RELEASES[begin : end + 1]:
+                assert cells[release, "tensorflow", test]["happens"] == happens, (release, test)
+            for named in (first, last):
+                assert re.search(rf"\b{re.escape(named.rsplit('.', 1)[0])}\b", story.text), named
 
 
 def test_the_picture_is_that_of_the_table():
@@ -144,6 +149,20 @@ def test_the_line_names_each_kind_and_the_remedy():
     assert version_page.keras_line("file.py::test", rows) == (
         "3.10.0; with another message on 3.9.2; not on 3.8.0; "
         "`durable_checkpoint` does not run on 3.9.2"
+    )
+    absent = "AttributeError: module 'keras.callbacks' has no attribute 'OrbaxCheckpoint'"
+    lacking = [
+        row("3.8.0", "not run", remedy="not run", reason=absent),
+        row("3.9.2", "not run", remedy="not run", reason="it took too long"),
+        row(
+            "3.10.0",
+            "not run",
+            remedy="not run",
+            reason="f() got an unexpected keyword argument 'shard'",
+        ),
+    ]
+    assert version_page.keras_line("file.py::test", lacking) == (
+        "no `OrbaxCheckpoint` on 3.8.0; not tried on 3.9.2; no `shard` on 3.10.0"
     )
     text = "Keras: seen on 3.15.1. With Orbax. Pinned by `tests/pitfalls/file.py::test`.\n"
     again = version_page.with_keras_lines(text, rows)
