@@ -115,13 +115,18 @@ ESTIMATORS = {
     "print(history.history['loss'])": "print(history.history['loss'])",
     "other.model.save('other.keras')": "other.model.save('other.keras')",
     "one.model = 3": "one.model = 3",
-    "print(one.predict_proba(x).shape)": "print(one.predict_proba(x).shape)",
 }
 
 
 @pytest.mark.parametrize("line", ESTIMATORS)
 def test_the_model_of_a_wrapped_estimator(line):
     becomes(WRAPPED, line, ESTIMATORS[line], "")
+
+
+def test_the_chances_of_a_wrapped_estimator_stay():
+    head = "from keras.wrappers.scikit_learn import KerasClassifier\n"
+    head += "model = KerasClassifier(build_fn=build, nb_epoch=2)\n"
+    becomes(head, "print(model.predict_proba(x).shape)", "print(model.predict_proba(x).shape)", "")
 
 
 SEARCHED = """
