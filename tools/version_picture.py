@@ -110,8 +110,9 @@ def draw(rows: list[dict[str, str]], target: pathlib.Path = PICTURE) -> None:
         draw_cell(axes, MARGIN, y, 0.22, {"happens": happens, "remedy": remedy})
         write(MARGIN + 0.3, y, text)
         y += LINE
-    draw_cell(axes, MARGIN, y, 0.22, None)
-    write(MARGIN + 0.3, y, "not recorded yet")
+    if recorded != set(RELEASES):
+        draw_cell(axes, MARGIN, y, 0.22, None)
+        write(MARGIN + 0.3, y, "not recorded yet")
     section = None
     for number, entry in enumerate(found, start=1):
         if entry.section != section:
