@@ -62,6 +62,7 @@ class Facts(walks.Visitor):
         self.targets: set[cst.CSTNode] = set()
         self.subscripted: set[cst.CSTNode] = set()
         self.subscripts: list[cst.Subscript] = []
+        self.best_parameters: list[cst.Subscript] = []
         self.entered: set[cst.Call] = set()
         self._trainable: dict[str, set[str]] = {}
         self._functions: list[str] = []
@@ -361,6 +362,8 @@ class Facts(walks.Visitor):
         key = getattr(index, "value", None)
         if isinstance(key, (cst.Name, cst.Attribute, cst.BinaryOperation)):
             self.subscripts.append(node)
+        elif dotted(node.value).endswith(".best_params_"):
+            self.best_parameters.append(node)
 
     def visit_Attribute(self, node):
         if isinstance(node.value, cst.Attribute):

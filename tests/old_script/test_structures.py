@@ -141,6 +141,18 @@ GRIDS = {
     "grid = {'units': [1], 'epochs': [2]}\nGridSearchCV(estimator=one, param_grid=grid)": "grid = {"
     "'model__units': [1], 'epochs': [2]}\nGridSearchCV(estimator=one, param_grid=grid)",
     "GridSearchCV(Ridge(), {'units': [1]})": "GridSearchCV(Ridge(), {'units': [1]})",
+    "pipe = Pipeline([('net', one), ('other', Ridge())])\nGridSearchCV(pipe, {'net__units': [1], "
+    "'net__nb_epoch': [2], 'other__units': [3]})": "pipe = Pipeline([('net', one), ('other', "
+    "Ridge())])\nGridSearchCV(pipe, {'net__model__units': [1], 'net__epochs': [2], "
+    "'other__units': [3]})",
+    "steps = []\nsteps.append(('net', one))\nGridSearchCV(Pipeline(steps), {'net__units': [1]})": (
+        "steps = []\nsteps.append(('net', one))\n"
+        "GridSearchCV(Pipeline(steps), {'net__model__units': [1]})"
+    ),
+    "found = GridSearchCV(one, {'units': [1]})\nprint(found.best_params_['units'])": "found = "
+    "GridSearchCV(one, {'model__units': [1]})\nprint(found.best_params_['model__units'])",
+    "found = GridSearchCV(Ridge(), {'units': [1]})\nprint(found.best_params_['units'])": "found = "
+    "GridSearchCV(Ridge(), {'units': [1]})\nprint(found.best_params_['units'])",
 }
 
 

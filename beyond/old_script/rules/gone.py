@@ -5,16 +5,13 @@ from typing import ClassVar
 import libcst as cst
 
 from .. import homes
-from ..calls import argument
 from ..literals import literal
 from ..names import dotted, of_keras
 from ..origins import is_model
 from .base import CallRule, ExpressionRule
 from .layers import RENAMED
-from .wrapped import wraps_a_model
+from .wrapped import grids
 
-SEARCHES = {"GridSearchCV", "RandomizedSearchCV"}
-OF_FIT = {"epochs", "nb_epoch", "batch_size", "verbose", "callbacks"}
 GONE_ATTRIBUTES = {
     "uses_learning_phase": "call the model with training=True or False",
     "total_loss": "train with fit or train_on_batch, or take keras.losses",
@@ -113,7 +110,7 @@ class Attributes(ExpressionRule):
 
 
 def _why(word):
-    to_function = word.startswith("model__")
+    to_function = "model__" in word
     return "SciKeras gives it to your function" if to_function else "its name in Keras 3"
 
 
@@ -130,7 +127,7 @@ class SpreadWords(ExpressionRule):
         model.fit(x, y, **{'epochs': 1})
     """
 
-    nodes = ("Call", "Dict")
+    nodes = ("Call", "Dict", "Subscript")
     of_fit: ClassVar = {"nb_epoch": "epochs"}
     of_optimizer: ClassVar = {"lr": "learning_rate"}
 
@@ -143,9 +140,20 @@ class SpreadWords(ExpressionRule):
         if isinstance(original, cst.Call):
             args = [self._keyword(a, words, original, script) for a in updated.args]
             return updated.with_changes(args=args)
+        if isinstance(original, cst.Subscript):
+            return self._subscript(original, updated, words, script)
         return updated.with_changes(
             elements=[self._element(e, words, original, script) for e in updated.elements]
         )
+
+    def _subscript(self, original, updated, words, script):
+        key = getattr(original.slice[0].slice, "value", None)
+        new = words.get(literal(key) or "")
+        if new is None:
+            return None
+        made = key.with_changes(value=key.value.replace(literal(key), new))
+        script.change(original, key.value, made.value, "its name in the grid")
+        return updated.with_changes(slice=[cst.SubscriptElement(cst.Index(made))])
 
     def _keyword(self, arg, words, place, script):
         new = words.get(arg.keyword.value) if arg.keyword is not None else None
@@ -176,33 +184,7 @@ class SpreadWords(ExpressionRule):
                     is_call = isinstance(one, cst.Call) and dotted(one.func) == "dict"
                     if words and (is_call or isinstance(one, cst.Dict)):
                         found[one] = words
-        return found | self._grids(script)
-
-    def _grids(self, script):
-        """Dictionary of a search -> its words for SciKeras: `model__NAME` goes to the function."""
-        found = {}
-        for call in script.facts.calls:
-            searched = call.args[0].value if call.args else None
-            for arg in call.args:
-                name = arg.keyword.value if arg.keyword is not None else ""
-                searched = arg.value if name == "estimator" else searched
-            if dotted(call.func).rpartition(".")[2] not in SEARCHES or searched is None:
-                continue
-            if not wraps_a_model(script, searched):
-                continue
-            words = dict(self.of_fit)
-            for made in script.facts.flow.calls(searched):
-                own = {arg.keyword.value for arg in made.args if arg.keyword is not None}
-                function = argument(made, "model", 0) or argument(made, "build_fn", 0)
-                for one in script.facts.parameters.get(dotted(function), ()):
-                    if one.name.value not in {*own, *OF_FIT}:
-                        words[one.name.value] = f"model__{one.name.value}"
-            for arg in call.args[1:]:
-                for one in (arg.value, *script.facts.flow.values(arg.value)):
-                    is_call = isinstance(one, cst.Call) and dotted(one.func) == "dict"
-                    if is_call or isinstance(one, cst.Dict):
-                        found[one] = words
-        return found
+        return found | grids(script)
 
     def _words(self, script, call):
         full = script.names.full(call.func)

@@ -2,9 +2,14 @@
 
 import libcst as cst
 
+from ..calls import argument
+from ..literals import literal
+from ..names import dotted
 from .base import CallRule, ExpressionRule
 
 WRAPPERS = "scikeras.wrappers."
+SEARCHES = ("GridSearchCV", "RandomizedSearchCV")
+OF_FIT = {"epochs", "nb_epoch", "batch_size", "verbose", "callbacks"}
 SCORES = ("GridSearchCV(", "RandomizedSearchCV(", "cross_val_score(", "cross_validate(", ".score(")
 
 
@@ -12,6 +17,57 @@ def wraps_a_model(script, node: cst.BaseExpression) -> bool:
     """Whether an expression is seen to be an estimator of SciKeras."""
     made = script.facts.flow.calls(node)
     return bool(made) and all(script.names.full(one.func).startswith(WRAPPERS) for one in made)
+
+
+def grids(script) -> dict[cst.CSTNode, dict[str, str]]:
+    """What holds the names of a search -> their names for SciKeras.
+
+    `nb_epoch` is `epochs` there, and `model__NAME` goes to the function that makes the model. The
+    nodes are the dictionaries that a search is given, and subscripts of its `best_params_`.
+    """
+    found: dict[cst.CSTNode, dict[str, str]] = {}
+    for call in script.facts.calls:
+        searched = argument(call, "estimator", 0)
+        words = _names(script, searched) if dotted(call.func).endswith(SEARCHES) else {}
+        for arg in call.args[1:] if words else ():
+            for one in (arg.value, *script.facts.flow.values(arg.value)):
+                is_call = isinstance(one, cst.Call) and dotted(one.func) == "dict"
+                if is_call or isinstance(one, cst.Dict):
+                    found[one] = words
+    every = {old: new for words in found.values() for old, new in words.items()}
+    return found | dict.fromkeys(script.facts.best_parameters, every)
+
+
+def _names(script, searched):
+    """Old name -> new one for an estimator, or for the steps of a pipeline."""
+    if searched is None:
+        return {}
+    if wraps_a_model(script, searched):
+        words = {"nb_epoch": "epochs"}
+        for made in script.facts.flow.calls(searched):
+            own = {arg.keyword.value for arg in made.args if arg.keyword is not None}
+            function = argument(made, "model", 0) or argument(made, "build_fn", 0)
+            for one in script.facts.parameters.get(dotted(function), ()):
+                if one.name.value not in {*own, *OF_FIT}:
+                    words[one.name.value] = f"model__{one.name.value}"
+        return words
+    words = {}
+    for made in script.facts.flow.calls(searched):
+        if not dotted(made.func).endswith("Pipeline"):
+            continue
+        given = argument(made, "steps", 0)
+        added = [
+            one.args[0].value
+            for one in script.facts.calls
+            if dotted(one.func) == f"{dotted(given)}.append" and one.args
+        ]
+        steps = script.facts.flow.elements(given) if given is not None else []
+        for step in [*steps, *added]:
+            parts = [one.value for one in getattr(step, "elements", ())]
+            if len(parts) == 2 and (name := literal(parts[0])):
+                inside = _names(script, parts[1]).items()
+                words |= {f"{name}__{old}": f"{name}__{new}" for old, new in inside}
+    return words
 
 
 class Estimators(CallRule):
