@@ -395,3 +395,35 @@ def test_the_record_says_what_is_in_the_file(good):
     assert record["bytes"] == good.stat().st_size
     assert record["versions"]["keras"] == keras.__version__
     assert json.loads((good.parent / f"{good.name}.json").read_text()) == record
+
+
+def test_a_vocabulary_outside_of_the_archive_is_not_written(tmp_path):
+    words = keras.layers.TextVectorization()
+    words.adapt(["ford pinto"])
+    model = keras.Sequential([keras.Input((1,), dtype="string"), words])
+    path = tmp_path / "inside" / "words.keras"
+    path.parent.mkdir()
+    model.save(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("assets/../../../outside.txt", "no")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ValueError, match=r"outside\.txt lies outside"):
+        load_weights_strict(model, path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+class DeafDense(keras.layers.Dense):
+    """Loads nothing, without an error."""
+
+    def load_own_variables(self, store):
+        pass
+
+
+def test_arrays_that_a_layer_does_not_read_are_a_refusal(tmp_path):
+    path = tmp_path / "of.weights.h5"
+    keras.Sequential([keras.Input((3,)), DeafDense(2)]).save_weights(path)
+    model = keras.Sequential([keras.Input((3,)), DeafDense(2)])
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="2 arrays were not read by the model"):
+        load_weights_strict(model, path)
+    assert all(map(np.array_equal, model.get_weights(), before))
