@@ -75,6 +75,11 @@ def columns(rows: list[dict[str, str]]) -> list[tuple[str, str]]:
     return sorted(pairs, key=lambda pair: (numbers(pair[0]), pair[1] != "tensorflow"))
 
 
+def releases_of(rows: list[dict[str, str]]) -> list[str]:
+    """The releases that are recorded, oldest first."""
+    return sorted({row["keras"] for row in rows}, key=numbers)
+
+
 def cells(rows: list[dict[str, str]]) -> dict[tuple[str, str, str], dict[str, str]]:
     """(release, backend, test) -> the row."""
     return {(row["keras"], row["backend"], row["test"]): row for row in rows}
@@ -121,7 +126,7 @@ def lacks(release: str, test: str, rows: list[dict[str, str]]) -> str:
 
 def keras_line(test: str, rows: list[dict[str, str]]) -> str:
     """What the line `Keras:` of an entry begins with; "" where no column has the entry."""
-    known = sorted({row["keras"] for row in rows}, key=numbers)
+    known = releases_of(rows)
     seen = seen_on(test, rows)
     words = {
         "as described": "{}",
@@ -212,7 +217,7 @@ def columns_table(rows: list[dict[str, str]]) -> str:
 
 def other_cells(rows: list[dict[str, str]]) -> str:
     """For each entry with a cell that is not as described: what came instead, and where."""
-    lines, known = [], sorted({row["keras"] for row in rows}, key=numbers)
+    lines, known = [], releases_of(rows)
     for number, entry in enumerate(entries(), start=1):
         notes: dict[tuple[str, str], list[str]] = {}
         for row in rows:
@@ -248,7 +253,7 @@ def scripts_table(rows: list[dict[str, str]]) -> str:
             if row and row["error"]:
                 where = errors.setdefault(row["error"], {})
                 where.setdefault(script.stem[:2], []).append(row["keras"])
-    known = sorted({row["keras"] for row in rows}, key=numbers)
+    known = releases_of(rows)
     notes = []
     for error, found in errors.items():
         spans: dict[str, list[str]] = {}
@@ -261,7 +266,7 @@ def scripts_table(rows: list[dict[str, str]]) -> str:
 
 def scripts_summary(rows: list[dict[str, str]]) -> str:
     """Sentences about the releases on which all scripts run, and on which some do."""
-    known = sorted({row["keras"] for row in rows}, key=numbers)
+    known = releases_of(rows)
     stops: dict[tuple[str, ...], list[str]] = {}
     for release in known:
         own = [row for row in rows if row["keras"] == release and row["outcome"] != "runs"]

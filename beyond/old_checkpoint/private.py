@@ -56,6 +56,11 @@ def optimizer_of(model):
     return getattr(model, "optimizer", None)
 
 
+def steps_of(optimizer) -> int:
+    """How many steps an optimizer has made. Before Keras 3.5, `int` does not take a variable."""
+    return int(keras.ops.convert_to_numpy(optimizer.iterations))
+
+
 @contextlib.contextmanager
 def weights_no_larger_than(largest: int):
     """Refuse weights with more numbers than the largest array of a file, before they take memory.

@@ -59,7 +59,7 @@ def _optimizer(loaded, places, restored):
         raise _unproved(f"its optimizer is {type(optimizer).__name__}")
     if _plain(optimizer.get_config()) != _plain(restored.optimizer.get_config()):
         raise _unproved("its optimizer has other arguments")
-    steps = int(keras.ops.convert_to_numpy(optimizer.iterations))
+    steps = private.steps_of(optimizer)
     if steps != (restored.steps or 0):
         raise _unproved(f"its step count is {steps}")
     for ours, theirs in zip(optimizer.variables, restored.optimizer.variables, strict=True):

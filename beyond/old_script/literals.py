@@ -2,6 +2,8 @@
 
 import libcst as cst
 
+from .names import dotted
+
 
 def literal(node: cst.CSTNode | None) -> str | None:
     """The value of a text that stands in the script; None for anything else."""
@@ -17,3 +19,9 @@ def texts_in(node: cst.CSTNode | None) -> set[str]:
         return {text}
     inside = [getattr(element, "value", None) for element in getattr(node, "elements", ())]
     return set().union(*map(texts_in, inside))
+
+
+def is_dictionary(node: cst.CSTNode | None) -> bool:
+    """Whether a dictionary is written there, in braces or as `dict(...)`."""
+    is_call = isinstance(node, cst.Call) and dotted(node.func) == "dict"
+    return is_call or isinstance(node, cst.Dict)

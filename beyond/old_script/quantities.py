@@ -17,6 +17,8 @@ RENAMED = {
     "kullback_leibler_divergence": ({"kullback_leibler_divergence", "kld", "KLD"}, "kl_divergence"),
     "cosine_proximity": ({"cosine_proximity", "cosine"}, "cosine_similarity"),
 }
+# A name of the accuracy: that of the output which it is of, "" for the only one.
+ACCURACY = re.compile(r"(?:val_)?(?:(\w+)_)?acc")
 LONG = re.compile(rf"(|\w+_)({'|'.join((*SHORT, *RENAMED))})")
 
 
@@ -42,8 +44,8 @@ def today(name: str | None, script, guess: bool = False, named: str | None = Non
         return None if of_output == "acc" else name[: -len("acc")] + "accuracy"
     if script.accuracy == "acc" or (mixed(script) and named != "accuracy"):
         return None
-    found = re.fullmatch(r"(val_)?(\w+_)?acc", name)
-    if found is None or (found[2] and found[2] == "val_"):
+    found = ACCURACY.fullmatch(name)
+    if found is None or found[1] == "val":
         return None
     if script.accuracy is None and not (guess and script.any_accuracy):
         return None
@@ -52,8 +54,8 @@ def today(name: str | None, script, guess: bool = False, named: str | None = Non
 
 def _of_output(name, script):
     """How `compile` names the accuracy of the output that a name as `val_gender_acc` is of."""
-    found = re.fullmatch(r"(?:val_)?(\w+)_acc", name or "")
-    return of_output(script, found[1]) if found is not None else None
+    found = ACCURACY.fullmatch(name or "")
+    return of_output(script, found[1]) if found is not None and found[1] else None
 
 
 def _today(before, long, script):
@@ -73,7 +75,7 @@ def unsure(name: str | None, script) -> bool:
 
 def unclear(name: str | None, script, named: str | None) -> bool:
     """Whether a name is one of the accuracy, and the models of the script differ in its name."""
-    old = bool(re.fullmatch(r"(val_)?(\w+_)?acc", name or ""))
+    old = bool(ACCURACY.fullmatch(name or ""))
     return old and mixed(script) and named is None and _of_output(name, script) is None
 
 

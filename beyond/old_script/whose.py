@@ -27,15 +27,34 @@ def of_output(script, output: str) -> str | None:
     Returns:
         "acc", "accuracy", or None if no `compile` says it, or two say different things.
     """
-    found = set()
-    for call in script.facts.calls:
-        if not isinstance(call.func, cst.Attribute) or call.func.attr.value != "compile":
-            continue
-        given = argument(call, "metrics", 2)
-        for value in (given, *script.facts.flow.values(given)):
-            for element in getattr(value, "elements", ()) if isinstance(value, cst.Dict) else ():
-                if literal(getattr(element, "key", None)) == output:
-                    found |= texts_in(element.value) & NAMES
+    dictionaries = [
+        value
+        for call in script.facts.calls
+        if _compiles(call)
+        for value in _metrics(script, call)
+        if isinstance(value, cst.Dict)
+    ]
+    return _only(
+        texts_in(element.value)
+        for one in dictionaries
+        for element in one.elements
+        if literal(getattr(element, "key", None)) == output
+    )
+
+
+def _compiles(call):
+    return isinstance(call.func, cst.Attribute) and call.func.attr.value == "compile"
+
+
+def _metrics(script, compiled):
+    """What `compile` may be given as metrics."""
+    given = argument(compiled, "metrics", 2)
+    return [] if given is None else script.facts.flow.values(given) or [given]
+
+
+def _only(texts):
+    """The one name of the accuracy that is among sets of texts; None for none or both."""
+    found = set().union(*texts) & NAMES
     return found.pop() if len(found) == 1 else None
 
 
@@ -75,19 +94,12 @@ def _of_model(script, fit):
     """The name in the `compile` that a call of `fit` follows, or in all of its model."""
     node, compiled = fit.func.value, []
     for call in script.facts.calls:
-        func = call.func
-        compiles = isinstance(func, cst.Attribute) and func.attr.value == "compile"
-        if compiles and dotted(node) and dotted(func.value) == dotted(node):
+        if _compiles(call) and dotted(node) and dotted(call.func.value) == dotted(node):
             compiled.append(call)
     here = [call for call in compiled if _same(script, call.func.value, node)]
     before = [call for call in here if script.line(call) <= script.line(fit)]
-    found = set()
-    for call in before[-1:] or here or compiled:
-        given = argument(call, "metrics", 2)
-        if given is not None:
-            values = script.facts.flow.values(given) or [given]
-            found |= set().union(*map(texts_in, values)) & NAMES
-    return found.pop() if len(found) == 1 else None
+    chosen = before[-1:] or here or compiled
+    return _only(texts_in(value) for call in chosen for value in _metrics(script, call))
 
 
 def _same(script, one, other):

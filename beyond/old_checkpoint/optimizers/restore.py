@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import keras
 import numpy as np
 
 from .. import private
@@ -88,7 +87,7 @@ def _fill(restored, model, places, file, repair, plan):
     if arrays and arrays[0].value.shape == ():
         restored.steps = _steps(arrays.pop(0), file)
         optimizer.iterations.assign(restored.steps)
-        if int(keras.ops.convert_to_numpy(optimizer.iterations)) != restored.steps:
+        if private.steps_of(optimizer) != restored.steps:
             raise OldCheckpointError(
                 f"{file.path}: the step count {restored.steps} is too large for this backend; "
                 "convert on TensorFlow"

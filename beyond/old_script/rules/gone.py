@@ -5,7 +5,7 @@ from typing import ClassVar
 import libcst as cst
 
 from .. import homes
-from ..literals import literal
+from ..literals import is_dictionary, literal
 from ..names import dotted, of_keras
 from ..origins import is_model
 from .base import CallRule, ExpressionRule
@@ -148,11 +148,9 @@ class SpreadWords(ExpressionRule):
 
     def _subscript(self, original, updated, words, script):
         key = getattr(original.slice[0].slice, "value", None)
-        new = words.get(literal(key) or "")
-        if new is None:
+        made = self._text(key, words, original, script)
+        if made is None:
             return None
-        made = key.with_changes(value=key.value.replace(literal(key), new))
-        script.change(original, key.value, made.value, "its name in the grid")
         return updated.with_changes(slice=[cst.SubscriptElement(cst.Index(made))])
 
     def _keyword(self, arg, words, place, script):
@@ -163,13 +161,17 @@ class SpreadWords(ExpressionRule):
         return arg.with_changes(keyword=cst.Name(new))
 
     def _element(self, element, words, place, script):
-        key = getattr(element, "key", None)
+        made = self._text(getattr(element, "key", None), words, place, script)
+        return element if made is None else element.with_changes(key=made)
+
+    def _text(self, key, words, place, script):
+        """A text that is a word, with its new name; None for anything else."""
         new = words.get(literal(key) or "")
         if new is None or not isinstance(key, cst.SimpleString):
-            return element
+            return None
         made = key.with_changes(value=key.value.replace(literal(key), new))
         script.change(place, key.value, made.value, _why(new))
-        return element.with_changes(key=made)
+        return made
 
     def _spread(self, script):
         """Dictionary -> the words to rename, for what `**` passes to Keras and nothing else."""
@@ -181,8 +183,7 @@ class SpreadWords(ExpressionRule):
                 words = self._words(script, call)
                 given = [arg.value, *script.facts.flow.values(arg.value)]
                 for one in given:
-                    is_call = isinstance(one, cst.Call) and dotted(one.func) == "dict"
-                    if words and (is_call or isinstance(one, cst.Dict)):
+                    if words and is_dictionary(one):
                         found[one] = words
         return found | grids(script)
 

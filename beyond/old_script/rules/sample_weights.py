@@ -3,6 +3,7 @@
 import libcst as cst
 
 from ..calls import argument
+from ..literals import is_dictionary
 from ..names import dotted
 from .base import CallRule
 from .generators import of_a_model
@@ -165,24 +166,19 @@ def _code(script, node):
 
 def _dictionaries(script, node):
     """The dictionaries that an expression is seen to be."""
-    values = [node] if _is_dictionary(node) else script.facts.flow.values(node)
-    return values if all(_is_dictionary(one) for one in values) else []
+    values = [node] if is_dictionary(node) else script.facts.flow.values(node)
+    return values if all(is_dictionary(one) for one in values) else []
 
 
 def _is_sometimes_one(script, node):
     """Whether a name is a dictionary only where some condition holds."""
-    made = [_is_dictionary(one) for one in script.facts.flow.values(node)]
+    made = [is_dictionary(one) for one in script.facts.flow.values(node)]
     return any(made) and not all(made)
 
 
 def _is_a_dictionary(script, call):
     """Whether the outputs of a model are a dictionary."""
     return bool(_dictionaries(script, _outputs_of(call)))
-
-
-def _is_dictionary(node):
-    is_call = isinstance(node, cst.Call) and dotted(node.func) == "dict"
-    return is_call or isinstance(node, cst.Dict)
 
 
 def _size(node):

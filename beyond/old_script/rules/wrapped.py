@@ -3,7 +3,7 @@
 import libcst as cst
 
 from ..calls import argument
-from ..literals import literal
+from ..literals import is_dictionary, literal
 from ..names import dotted
 from .base import CallRule, ExpressionRule
 
@@ -31,8 +31,7 @@ def grids(script) -> dict[cst.CSTNode, dict[str, str]]:
         words = _names(script, searched) if dotted(call.func).endswith(SEARCHES) else {}
         for arg in call.args[1:] if words else ():
             for one in (arg.value, *script.facts.flow.values(arg.value)):
-                is_call = isinstance(one, cst.Call) and dotted(one.func) == "dict"
-                if is_call or isinstance(one, cst.Dict):
+                if is_dictionary(one):
                     found[one] = words
     every = {old: new for words in found.values() for old, new in words.items()}
     return found | dict.fromkeys(script.facts.best_parameters, every)
