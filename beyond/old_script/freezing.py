@@ -15,8 +15,8 @@ GROWS = (".add", ".append", ".insert", ".extend")
 class Event:
     """A line that sets `trainable` (`value`; None in a branch), compiles a model or trains it.
 
-    Or one that calls a function of the script, which may set it. `name` is the text of what it does
-    that to: a model, `net.layers[0]`, or `net.layers` for a loop over them.
+    Or one that calls a function of the script, which may set it (None in a branch). `name` is the
+    text of what it does that to: a model, `net.layers[0]`, or `net.layers` for a loop over them.
     """
 
     kind: str
@@ -85,7 +85,10 @@ def _with_calls(script, events):
             is_set = inside.kind == "set" and getattr(inside.function, "name", None) is not None
             if is_set and inside.function.name.value == one.name and given.get(first):
                 name = f"{given[first]}.{rest}" if rest else given[first]
-                found.append(dataclasses.replace(inside, name=name, function=one.function))
+                value = inside.value if one.value else None
+                found.append(
+                    dataclasses.replace(inside, name=name, function=one.function, value=value)
+                )
     return found
 
 
@@ -321,7 +324,8 @@ class _Events(walks.Visitor):
     def leave_Call(self, original_node):
         func = original_node.func
         if isinstance(func, cst.Name) and func.value in self._script.facts.parameters:
-            self._note("call", func.value, original_node)
+            always = None if self._branches[-1] else True
+            self._note("call", func.value, original_node, value=always)
         if not isinstance(func, cst.Attribute) or not dotted(func.value):
             return
         if func.attr.value == "compile":

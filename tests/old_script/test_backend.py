@@ -37,9 +37,21 @@ def test_what_is_never_negative_gets_no_limit(inside):
     assert "maximum" not in text and "ops.sqrt(" in text
 
 
-@pytest.mark.parametrize("inside", ["x", "K.sum(x)", "K.square(x) - 1", "K.sum(x) * K.sum(x)"])
+@pytest.mark.parametrize(
+    "inside", ["x", "K.sum(x)", "K.square(x) - 1", "K.sum(x) * K.sum(x)", "square(x)", "-3"]
+)
 def test_what_may_be_negative_is_limited(inside):
-    assert "ops.sqrt(ops.maximum(" in rewritten(f"{HEAD}found = K.sqrt({inside})\n").text
+    head = f"{HEAD}def square(x):\n    return x\n"
+    assert "ops.sqrt(ops.maximum(" in rewritten(f"{head}found = K.sqrt({inside})\n").text
+
+
+def test_a_bias_is_added_along_the_channels_where_the_script_says_where_they_are():
+    text = "K.set_image_data_format('channels_first')\nfound = K.bias_add(x, b)\n"
+    assert "K.bias_add(x, b)" in rewritten(HEAD + text).text
+
+
+def test_a_call_without_its_argument_is_left():
+    assert "K.sqrt()" in rewritten(f"{HEAD}K.mean(x)\nfound = K.sqrt()\n").text
 
 
 @pytest.mark.parametrize(
@@ -92,8 +104,10 @@ def test_a_layer_that_does_another_thing_in_training(given, new):
         assert np.array_equal(answer, ROWS * factor)
 
 
-def test_a_lambda_that_does_another_thing_in_training_is_said():
-    result = rewritten(f"{HEAD}Lambda(lambda t: K.in_train_phase(t * 2, t))\n")
+@pytest.mark.parametrize("given", ["t * 2, t", "t * 2, t, training=None"])
+def test_a_lambda_that_does_another_thing_in_training_is_said(given):
+    result = rewritten(f"{HEAD}Lambda(lambda t: K.in_train_phase({given}))\n")
+    assert f"K.in_train_phase({given})" in result.text
     assert "call(self, inputs, training=None)" in notes(result)
 
 

@@ -82,6 +82,13 @@ SCRIPTS = {
         ),
         [""],
     ),
+    "frozen by a function in a branch": (
+        (
+            "def freeze(net):\n    net.trainable = False\nif again:\n    freeze(maker)\n"
+            "maker.compile('sgd', 'mse')\nmaker.trainable = True\nmaker.fit(x)"
+        ),
+        [""],
+    ),
     "frozen by a function, not again": (
         (
             "def joined(first, last):\n    last.trainable = False\n"

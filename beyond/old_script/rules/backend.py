@@ -101,7 +101,8 @@ class BackendFunctions(CallRule):
     def _training(self, call):
         """Choose by the argument `training`, where the call is given one."""
         training = call.value("training", 2)
-        if training is None or call.starred or len(call.positional) < 2:
+        given = training is not None and call.code(training) != "None"  # None was the old phase
+        if not given or call.starred or len(call.positional) < 2:
             said = (
                 f"{call.code(call.original)}: write a layer of your own in place of it, whose "
                 "call(self, inputs, training=None) returns the one if training, else the other"
@@ -143,6 +144,8 @@ class BackendFunctions(CallRule):
         if name == "batch_dot":
             return self._batch_dot(call)
         if call.starred:
+            return None
+        if name == "sqrt" and len(call.args) != 1:
             return None
         if name == "sqrt" and not never_negative(call.script, call.original.args[0].value):
             made = f"{ops('keras', 'ops')}.sqrt"
@@ -209,6 +212,8 @@ class BackendFunctions(CallRule):
             ("logsumexp", 1): "{o}.logsumexp({0})",
         }
         template = templates.get((name, len(args)))
+        if name == "bias_add" and "set_image_d" in call.script.source.text:
+            return None  # it looks there for the axis of the channels
         if template is None:
             return None
         args = [arg if arg.isidentifier() or _atom(arg) else f"({arg})" for arg in args]
@@ -241,7 +246,8 @@ def never_negative(script, node: cst.BaseExpression) -> bool:
             return never_negative(script, node.left) and never_negative(script, node.right)
     if not isinstance(node, cst.Call):
         return False
-    name = script.names.full(node.func).removeprefix("keras.backend.")
+    full = script.names.full(node.func)
+    name = full.rpartition(".")[2] if full.startswith("keras.backend.") else ""
     given = [arg.value for arg in node.args if arg.keyword is None]
     if name in ("square", "abs", "exp", "var", "epsilon", "sigmoid", "softplus"):
         return True
